@@ -1,0 +1,215 @@
+// Every error that anyone outside can meet, and what it means: status, code, safe words, whether a
+// retry can help. protocols/*/errors.ts only lay these facts into their own envelope.
+
+import type { Nanos } from './money';
+import { formatDollars } from './money';
+
+export type RelayError =
+  | {
+      readonly kind: 'unauthenticated';
+      readonly why: 'missing' | 'malformed' | 'conflicting' | 'unknown' | 'revoked' | 'expired';
+    }
+  | { readonly kind: 'forbidden'; readonly why: 'user-suspended' | 'wallet-suspended' | 'origin' }
+  | { readonly kind: 'bad-request'; readonly message: string }
+  | { readonly kind: 'unsupported-encoding'; readonly encoding: string }
+  | { readonly kind: 'too-large'; readonly limitBytes: number; readonly decoded: boolean }
+  | { readonly kind: 'not-found'; readonly what: string }
+  | { readonly kind: 'method-not-allowed'; readonly method: string; readonly allow: string }
+  | { readonly kind: 'unknown-model'; readonly model: string }
+  | { readonly kind: 'held-elsewhere'; readonly field: string }
+  | { readonly kind: 'not-offered'; readonly what: string }
+  | {
+      readonly kind: 'out-of-credit';
+      readonly neededNanos: Nanos;
+      readonly availableNanos: Nanos;
+    }
+  | { readonly kind: 'already-closed' }
+  | { readonly kind: 'conflict'; readonly what: string }
+  | {
+      readonly kind: 'busy';
+      readonly what: 'buffers' | 'ledger' | 'pool' | 'database';
+      readonly retryAfterMs: number;
+    }
+  | { readonly kind: 'too-many-refusals'; readonly retryAfterMs: number }
+  | { readonly kind: 'no-upstream'; readonly retryAfterMs: number }
+  | {
+      readonly kind: 'upstream-failed';
+      readonly why: 'unreachable' | 'credential' | 'redirect' | 'unreadable';
+    }
+  | { readonly kind: 'upstream-ended' }
+  | { readonly kind: 'upstream-timeout' }
+  | { readonly kind: 'ended-by-relay'; readonly why: 'revoked' | 'stopped' | 'limit' }
+  | { readonly kind: 'bad-environment'; readonly variable: string }
+  | { readonly kind: 'internal'; readonly cause: unknown };
+
+export type ErrorKind = RelayError['kind'];
+
+/** Anthropic's words for classes of errors; other protocols map from `status` and `code`. */
+export type ErrorClass =
+  | 'invalid_request_error'
+  | 'authentication_error'
+  | 'billing_error'
+  | 'permission_error'
+  | 'not_found_error'
+  | 'conflict_error'
+  | 'request_too_large'
+  | 'rate_limit_error'
+  | 'timeout_error'
+  | 'overloaded_error'
+  | 'api_error';
+
+export interface ErrorFacts {
+  readonly status: number;
+  readonly errorClass: ErrorClass;
+  /** Stable and machine-readable; never changes once published (docs/errors.md). */
+  readonly code: string;
+  /** Safe to show: names no secret, no account, no host. */
+  readonly message: string;
+  /** What clients should do: true/false is said in `x-should-retry`; null: their own rule. */
+  readonly retry: boolean | null;
+  readonly retryAfterMs: number | null;
+  /** Value of `allow` for 405. */
+  readonly allow?: string;
+}
+
+const UNAUTHENTICATED: Readonly<
+  Record<Extract<RelayError, { kind: 'unauthenticated' }>['why'], string>
+> = {
+  missing: 'No relay key was sent. Send it as "Authorization: Bearer <key>" or as the API key.',
+  malformed: 'This is not a key of this relay. Check that it was copied whole.',
+  conflicting: 'Two different keys were sent. Send one, or the same in both headers.',
+  unknown: 'This relay key does not exist.',
+  revoked: 'This relay key is disabled or deleted.',
+  expired: 'This relay key has expired.',
+};
+
+const FORBIDDEN: Readonly<Record<Extract<RelayError, { kind: 'forbidden' }>['why'], string>> = {
+  'user-suspended': 'This user is suspended.',
+  'wallet-suspended': 'The wallet of this key is suspended.',
+  origin: 'This origin may not call this address.',
+};
+
+const ENDED: Readonly<Record<Extract<RelayError, { kind: 'ended-by-relay' }>['why'], string>> = {
+  revoked: 'The key of this request was disabled while it ran.',
+  stopped: 'This request was stopped.',
+  limit: 'This request reached a limit of its key.',
+};
+
+type FactsOf = { readonly [K in ErrorKind]: (e: Extract<RelayError, { kind: K }>) => ErrorFacts };
+
+/** Will not lift by trying again. */
+function final(status: number, errorClass: ErrorClass, code: string, message: string): ErrorFacts {
+  return { status, errorClass, code, message, retry: false, retryAfterMs: null };
+}
+
+/** May lift by itself. */
+function passing(
+  status: number,
+  errorClass: ErrorClass,
+  words: { readonly code: string; readonly message: string; readonly retryAfterMs?: number },
+): ErrorFacts {
+  const { code, message, retryAfterMs = null } = words;
+  return { status, errorClass, code, message, retry: null, retryAfterMs };
+}
+
+const FACTS: FactsOf = {
+  unauthenticated: ({ why }) =>
+    final(401, 'authentication_error', `key-${why}`, UNAUTHENTICATED[why]),
+  forbidden: ({ why }) => final(403, 'permission_error', why, FORBIDDEN[why]),
+  'bad-request': ({ message }) => final(400, 'invalid_request_error', 'bad-request', message),
+  'unsupported-encoding': ({ encoding }) =>
+    final(
+      415,
+      'invalid_request_error',
+      'request_body_encoding_unsupported',
+      `Content-Encoding "${encoding}" is not supported. Send the body plain, gzip or deflate.`,
+    ),
+  'too-large': ({ limitBytes, decoded }) =>
+    final(
+      413,
+      'request_too_large',
+      decoded ? 'request_body_too_large_after_decoding' : 'request-too-large',
+      `Request exceeds the maximum size of ${limitBytes} bytes${decoded ? ' after decoding' : ''}.`,
+    ),
+  'not-found': ({ what }) => final(404, 'not_found_error', 'not-found', `Not found: ${what}`),
+  'method-not-allowed': ({ method, allow }) => ({
+    ...final(
+      405,
+      'invalid_request_error',
+      'method-not-allowed',
+      `Method ${method} is not allowed here. Allowed: ${allow}.`,
+    ),
+    allow,
+  }),
+  'unknown-model': ({ model }) =>
+    final(404, 'not_found_error', 'unknown-model', `model: ${model} is not known to this relay`),
+  'held-elsewhere': ({ field }) =>
+    final(
+      404,
+      'not_found_error',
+      'held-elsewhere',
+      `${field}: this id was not made through this wallet, or it is too old`,
+    ),
+  'not-offered': ({ what }) =>
+    final(404, 'not_found_error', 'not-offered', `${what} are not offered by this relay yet.`),
+  'out-of-credit': ({ neededNanos, availableNanos }) =>
+    final(
+      429,
+      'billing_error',
+      'out-of-credit',
+      `Credit is used up: this request needs about ${formatDollars(neededNanos)}, ` +
+        `available is ${formatDollars(availableNanos)}. Add credit and try again.`,
+    ),
+  'already-closed': () =>
+    final(409, 'conflict_error', 'already-closed', 'This request was closed already.'),
+  conflict: ({ what }) => final(409, 'conflict_error', 'conflict', what),
+  busy: ({ what, retryAfterMs }) =>
+    passing(503, 'overloaded_error', {
+      code: `busy-${what}`,
+      message: 'The relay is busy. Try again shortly.',
+      retryAfterMs,
+    }),
+  'too-many-refusals': ({ retryAfterMs }) => ({
+    ...final(
+      429,
+      'rate_limit_error',
+      'too-many-refusals',
+      'Too many requests without a valid key came from this address.',
+    ),
+    retryAfterMs,
+  }),
+  'no-upstream': ({ retryAfterMs }) =>
+    passing(503, 'overloaded_error', {
+      code: 'no-upstream',
+      message: 'No upstream account can take this request now.',
+      retryAfterMs,
+    }),
+  'upstream-failed': ({ why }) =>
+    passing(502, 'api_error', {
+      code: why === 'redirect' ? 'upstream_redirect' : `upstream-${why}`,
+      message: 'The upstream did not answer this request. The relay has noted it.',
+    }),
+  'upstream-ended': () =>
+    passing(502, 'api_error', {
+      code: 'upstream-ended',
+      message: 'The upstream ended the answer before it was complete.',
+    }),
+  'upstream-timeout': () =>
+    passing(504, 'timeout_error', {
+      code: 'upstream-timeout',
+      message: 'The upstream did not answer in time.',
+    }),
+  'ended-by-relay': ({ why }) =>
+    final(403, 'permission_error', `ended-${why}`, ENDED[why]),
+  'bad-environment': ({ variable }) =>
+    final(500, 'api_error', 'bad-environment', `The relay is not set up: ${variable} is not valid.`),
+  internal: () =>
+    passing(500, 'api_error', { code: 'internal', message: 'Internal error in the relay.' }),
+};
+
+/** Everything the outside may know of an error; `internal.cause` stays inside. */
+export function facts(error: RelayError): ErrorFacts {
+  // The table is keyed by kind; the compiler cannot follow the pair through the index.
+  const of = FACTS[error.kind] as (e: RelayError) => ErrorFacts;
+  return of(error);
+}

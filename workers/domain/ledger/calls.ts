@@ -1,0 +1,211 @@
+// The words between the Worker and the Ledger object: what each call carries and answers.
+// All idempotent, all with absolute values. Answers are tagged, none is thrown. Across a deploy an
+// old Worker may speak to a new object: fields are only ever added, and added ones are optional.
+
+import type { RelayError } from '../errors';
+import type { AccountId, KeyId, RequestId, UserId, WalletId } from '../ids';
+import type { Nanos } from '../money';
+import type { PriceRow } from '../pricing/catalogue';
+import type { Result } from '../result';
+import type { Usage } from '../usage/tokens';
+import type { Copy } from './copies';
+
+/** `metered` costs money; `free` (count_tokens, models) checks the key and never a balance. */
+export type RequestClass = 'metered' | 'free';
+
+/** What the body says about how much may be used, found without parsing it whole. */
+export interface RequestSizes {
+  readonly stream: boolean;
+  /** Asked `max_tokens`; null for requests without one (count_tokens). */
+  readonly maxTokens: number | null;
+  /** Body bytes without media data. */
+  readonly textBytes: number;
+  /** Inline media by size class: items up to 64 kB, up to 1 MB, above. */
+  readonly media: { readonly small: number; readonly medium: number; readonly large: number };
+  /** The longest cache lifetime that a `cache_control` asks for. */
+  readonly cacheTtl: 'none' | '5m' | '1h';
+  /** Declared server tools (search, fetch, code): how many calls they may make together. */
+  readonly serverToolUses: number;
+}
+
+/** Ids of the client's own book-keeping; opaque, bounded, never secret. */
+export interface RequestTags {
+  readonly session?: string;
+  readonly agent?: string;
+  readonly requestClass?: string;
+  readonly prompt?: string;
+}
+
+/** An id in the body of something that the provider holds. */
+export interface HeldId {
+  /** Where it stands, for the refusal: `container`, `file_id`, … */
+  readonly field: string;
+  readonly id: string;
+}
+
+export interface AdmitCall {
+  readonly requestId: RequestId;
+  readonly keyId: KeyId;
+  /** SHA-256 of the whole key, base64url. */
+  readonly keyHash: string;
+  readonly class: RequestClass;
+  /** As the client wrote it; null for requests that name none (`GET /v1/models`). */
+  readonly model: string | null;
+  /** Other models that the request allows to be served (`fallbacks`). */
+  readonly fallbackModels: readonly string[];
+  /** The isolate's snapshot version; null when it has none yet. */
+  readonly pricesVersion: number | null;
+  readonly sizes: RequestSizes;
+  /** 64-bit tag of the conversation; null: none can be told. */
+  readonly conversation: string | null;
+  /** Ids in the body of things that a provider holds; let through only for their owner. */
+  readonly heldIds: readonly HeldId[];
+  readonly tags: RequestTags;
+}
+
+/** The right to make one upstream call; without it nothing is dispatched. */
+export interface Lease {
+  /** Row number in the wallet's object; 0 for class `free`, which has no row. */
+  readonly seq: number;
+  readonly requestId: RequestId;
+  readonly walletId: WalletId;
+  readonly userId: UserId;
+  readonly keyId: KeyId;
+  /** Alias resolved; null where the request names no model. */
+  readonly model: string | null;
+  /** The numbers this request is priced with, whatever changes meanwhile; null for `free`. */
+  readonly price: PriceRow | null;
+  /** Snapshot version that `price` came from. */
+  readonly pricesVersion: number;
+  /** Unix ms by the object's clock; everything is dated by it. */
+  readonly admittedAt: number;
+  /** What the input most likely costs: charged when the client leaves before anything is known. */
+  readonly likelyInputNanos: Nanos;
+}
+
+/** `closed`: the id was closed before this admit arrived (a `void` overtook it). */
+export type AdmitAnswer =
+  | { readonly ok: true; readonly lease: Lease }
+  | { readonly ok: false; readonly error: RelayError };
+
+/** How a request ended. `recovered` is written by the object's alarm alone. */
+export type Closing =
+  | 'completed'
+  | 'upstream-refused'
+  | 'upstream-failed'
+  | 'client-left'
+  | 'cut-by-credit'
+  | 'cut-by-limit'
+  | 'revoked'
+  | 'stopped'
+  | 'void'
+  | 'recovered';
+
+/** How well the cost is known, lowest first. A settle corrects only a lower certainty. */
+export const CERTAINTIES = ['recovered', 'estimated', 'reported'] as const;
+export type Certainty = (typeof CERTAINTIES)[number];
+
+/** One try on one account. */
+export interface Attempt {
+  readonly accountId: AccountId;
+  /** HTTP status; null: no answer came. */
+  readonly status: number | null;
+  /** `answered`, `refused`, `reset`, `timeout`, `redirect`, … */
+  readonly outcome: string;
+  readonly durationMs: number;
+}
+
+/** Whole milliseconds since the Worker received the request. */
+export interface Timings {
+  readonly admitMs: number;
+  readonly firstByteMs: number | null;
+  readonly totalMs: number;
+}
+
+export interface SettleCall {
+  /** null: the lease never arrived (`void` after a lost reply). */
+  readonly seq: number | null;
+  readonly requestId: RequestId;
+  readonly keyId: KeyId;
+  readonly closing: Exclude<Closing, 'recovered'>;
+  readonly certainty: Exclude<Certainty, 'recovered'>;
+  readonly usage: Usage;
+  readonly costNanos: Nanos;
+  /** Unix ms of admit, so that a row unknown to the object can be dated; null for `void`. */
+  readonly admittedAt: number | null;
+  readonly model: string | null;
+  readonly accountId: AccountId | null;
+  readonly status: number | null;
+  readonly attempts: readonly Attempt[];
+  readonly timings: Timings;
+}
+
+/** What stands in the row after the call: the first closing, at its best-known cost. */
+export interface SettleAnswer {
+  readonly closing: Closing;
+  readonly certainty: Certainty;
+  readonly costNanos: Nanos;
+}
+
+export interface ProgressCall {
+  readonly seq: number;
+  readonly requestId: RequestId;
+  /** Rises by one a call; an older one changes nothing. */
+  readonly n: number;
+  readonly costNanos: Nanos;
+  /** Whether any account has been called yet. */
+  readonly dispatched: boolean;
+}
+
+/** `stop` and `closed` end the stream; what was used is then settled. */
+export type ProgressAnswer =
+  | { readonly state: 'open' }
+  | { readonly state: 'stop'; readonly closing: 'revoked' | 'stopped' | 'cut-by-limit' }
+  | { readonly state: 'closed'; readonly closing: Closing }
+  | { readonly state: 'unknown' };
+
+/** Money that comes in (or is taken back) by other ways than a request. */
+export type EntryKind = 'grant' | 'redeem' | 'adjust' | 'refund' | 'correction';
+
+export interface CreditCall {
+  /** Idempotency: the same id is applied once. */
+  readonly entryId: string;
+  readonly kind: Exclude<EntryKind, 'correction'>;
+  readonly amountNanos: Nanos;
+  readonly reason: string;
+  readonly actor: string;
+}
+
+export interface CreditAnswer {
+  readonly applied: boolean;
+  readonly balanceNanos: Nanos;
+}
+
+/** What a key's holder may know (`GET /api/v1/key-info`). */
+export interface KeyInfo {
+  readonly keyId: KeyId;
+  readonly name: string;
+  readonly status: 'active' | 'disabled' | 'deleted' | 'expired';
+  readonly expiresAt: number | null;
+  readonly walletId: WalletId;
+  readonly balanceNanos: Nanos;
+  readonly openRequests: number;
+  /** All-time, of this key. */
+  readonly usedNanos: Nanos;
+  readonly requests: number;
+}
+
+/** The Ledger object as callers see it (platform/objects.ts gives the stub). */
+export interface LedgerPort {
+  admit(call: AdmitCall): Promise<AdmitAnswer>;
+  progress(call: ProgressCall): Promise<ProgressAnswer>;
+  settle(call: SettleCall): Promise<SettleAnswer>;
+  credit(call: CreditCall): Promise<CreditAnswer>;
+  /** Keeps each copy whose version is higher than the one held. */
+  apply(copies: readonly Copy[]): Promise<void>;
+  keyInfo(call: { readonly keyId: KeyId; readonly keyHash: string }): Promise<
+    Result<KeyInfo, RelayError>
+  >;
+  /** Answers when the object can read its storage. */
+  ping(): Promise<'ok'>;
+}

@@ -1,0 +1,165 @@
+// What the ledger answers: to a request that wants in, to one that ends, to one that runs.
+// Plain functions of what is stored; the object loads, calls and stores.
+
+import type { RelayError } from '../errors';
+import type { RequestId } from '../ids';
+import type { Nanos } from '../money';
+import { subtractNanos, ZERO_NANOS } from '../money';
+import type { Catalogue, PriceRow } from '../pricing/catalogue';
+import { likelyInputNanos } from '../pricing/estimate';
+import { findPrice, resolveModel } from '../pricing/find';
+import type { Result } from '../result';
+import { fail, ok } from '../result';
+import { MINUTE_MS } from '../time';
+import type { AdmitCall, Certainty, Closing, ProgressAnswer, SettleCall } from './calls';
+import { CERTAINTIES } from './calls';
+import type { KeyCopy, UserCopy, WalletCopy } from './copies';
+import type { Entry, Outcome, RequestRow } from './row';
+
+/** A request without a sign of life for this long is closed by the alarm. */
+export const LEASE_MS = MINUTE_MS;
+
+export interface Copies {
+  readonly key: KeyCopy;
+  readonly user: UserCopy;
+  readonly wallet: WalletCopy;
+}
+
+/** Whether this key, sent with this hash, may do anything at `now`. */
+export function checkKey(copies: Copies, keyHash: string, now: number): RelayError | null {
+  const { key, user, wallet } = copies;
+  const previous = key.previous !== null && now < key.previous.until ? key.previous.hash : null;
+  if (keyHash !== key.hash && keyHash !== previous) {
+    return { kind: 'unauthenticated', why: 'unknown' };
+  }
+  if (key.status !== 'active') return { kind: 'unauthenticated', why: 'revoked' };
+  if (key.expiresAt !== null && key.expiresAt <= now) {
+    return { kind: 'unauthenticated', why: 'expired' };
+  }
+  if (user.status !== 'active') return { kind: 'forbidden', why: 'user-suspended' };
+  if (wallet.status !== 'active') return { kind: 'forbidden', why: 'wallet-suspended' };
+  return null;
+}
+
+/** What a request that may run is priced with. */
+export interface Admission {
+  /** null where the request names no model. */
+  readonly model: string | null;
+  readonly price: PriceRow | null;
+  readonly likelyInputNanos: Nanos;
+}
+
+export interface AdmitFacts {
+  readonly copies: Copies;
+  readonly catalogue: Catalogue;
+  readonly balanceNanos: Nanos;
+  readonly now: number;
+}
+
+/** The one decision before dispatch: key, model, credit, in this order. */
+export function decideAdmit(call: AdmitCall, known: AdmitFacts): Result<Admission, RelayError> {
+  const refusal = checkKey(known.copies, call.keyHash, known.now);
+  if (refusal !== null) return fail(refusal);
+  for (const model of call.fallbackModels) {
+    if (resolveModel(known.catalogue, model) === null) return fail({ kind: 'unknown-model', model });
+  }
+  // Nothing that a provider holds is recorded for any wallet, so every such id is another's.
+  const [held] = call.heldIds;
+  if (held !== undefined) return fail({ kind: 'held-elsewhere', field: held.field });
+  if (call.model === null) return ok({ model: null, price: null, likelyInputNanos: ZERO_NANOS });
+  const model = resolveModel(known.catalogue, call.model);
+  const price = model === null ? null : findPrice(known.catalogue, model, known.now);
+  if (price === null) return fail({ kind: 'unknown-model', model: call.model });
+  if (call.class === 'free') return ok({ model, price, likelyInputNanos: ZERO_NANOS });
+  const needed = likelyInputNanos(call.sizes, price);
+  if (known.balanceNanos <= 0) {
+    return fail({
+      kind: 'out-of-credit',
+      neededNanos: needed,
+      availableNanos: known.balanceNanos,
+    });
+  }
+  return ok({ model, price, likelyInputNanos: needed });
+}
+
+export type SettleDecision =
+  /** First closing of an open row. */
+  | { readonly do: 'close'; readonly outcome: Outcome }
+  /** Closed before with less certainty: the difference becomes an entry. */
+  | {
+      readonly do: 'correct';
+      readonly amountNanos: Nanos;
+      readonly certainty: Certainty;
+      readonly costNanos: Nanos;
+    }
+  /** Nothing new. */
+  | { readonly do: 'nothing' };
+
+/** What a settle does to its row. A cost is never negative: that is the caller's bug (throws). */
+export function decideSettle(
+  row: Pick<RequestRow, 'outcome' | 'known'> | null,
+  call: Pick<SettleCall, 'closing' | 'certainty' | 'costNanos'>,
+  now: number,
+): SettleDecision {
+  if (call.costNanos < 0) throw new RangeError('a cost is never negative');
+  const { closing, certainty, costNanos } = call;
+  if (row === null || row.outcome === null || row.known === null) {
+    return { do: 'close', outcome: { closing, certainty, costNanos, closedAt: now } };
+  }
+  if (rank(certainty) <= rank(row.known.certainty)) return { do: 'nothing' };
+  const amountNanos = subtractNanos(row.known.costNanos, costNanos);
+  return { do: 'correct', amountNanos, certainty, costNanos };
+}
+
+/** The correction's entry without its number. */
+export function correctionOf(
+  row: Pick<RequestRow, 'requestId' | 'keyId' | 'outcome'>,
+  change: Extract<SettleDecision, { do: 'correct' }>,
+  now: number,
+): Omit<Entry, 'n'> {
+  return {
+    entryId: correctionId(row.requestId, change.certainty),
+    kind: 'correction',
+    amountNanos: change.amountNanos,
+    at: now,
+    keyId: row.keyId,
+    reason: `${row.outcome?.closing ?? 'open'} was ${row.outcome?.certainty ?? 'unknown'}, now ${change.certainty}`,
+    actor: 'ledger',
+  };
+}
+
+/** One correction at most for each certainty that is reached. */
+export function correctionId(requestId: RequestId, certainty: Certainty): string {
+  return `correction:${requestId}:${certainty}`;
+}
+
+/** How the alarm closes a row whose lease ran out, from the last sign of life (ledger.md §3). */
+export function recover(row: RequestRow, now: number): Outcome {
+  const closing: Closing = 'recovered';
+  const costNanos = recoveredCost(row);
+  return { closing, certainty: 'recovered', costNanos, closedAt: now };
+}
+
+function recoveredCost(row: RequestRow): Nanos {
+  if (row.progress !== null && !row.progress.dispatched) return ZERO_NANOS;
+  if (row.progress !== null && row.progress.costNanos > 0) return row.progress.costNanos;
+  return row.opened?.likelyInputNanos ?? ZERO_NANOS;
+}
+
+/** What a running request learns at its next sign of life. */
+export function decideProgress(
+  row: RequestRow | null,
+  copies: Copies | null,
+  now: number,
+): ProgressAnswer {
+  if (row === null) return { state: 'unknown' };
+  if (row.outcome !== null) return { state: 'closed', closing: row.outcome.closing };
+  if (copies === null) return { state: 'open' };
+  // The hash was checked at admit; a rotation does not end what runs.
+  const refusal = checkKey(copies, copies.key.hash, now);
+  return refusal === null ? { state: 'open' } : { state: 'stop', closing: 'revoked' };
+}
+
+function rank(certainty: Certainty): number {
+  return CERTAINTIES.indexOf(certainty);
+}

@@ -1,0 +1,86 @@
+// One request, one row: opened by admit, closed once. Everything else that the ledger knows of
+// money is a fold over these rows and over entries.
+
+import type { AccountId, KeyId, RequestId, UserId } from '../ids';
+import type { Nanos } from '../money';
+import type { PriceRow } from '../pricing/catalogue';
+import type { Usage } from '../usage/tokens';
+import type {
+  Attempt,
+  Certainty,
+  Closing,
+  EntryKind,
+  RequestSizes,
+  RequestTags,
+  Timings,
+} from './calls';
+
+/** What admit wrote down: enough to answer the same lease again. */
+export interface Opened {
+  readonly requestId: RequestId;
+  readonly keyId: KeyId;
+  readonly userId: UserId;
+  readonly model: string;
+  readonly price: PriceRow;
+  readonly pricesVersion: number;
+  readonly likelyInputNanos: Nanos;
+  readonly sizes: RequestSizes;
+  readonly conversation: string | null;
+  readonly tags: RequestTags;
+}
+
+/** What settle (or the alarm) wrote down: the details beside the columns that money is read from. */
+export interface Closed {
+  readonly usage: Usage;
+  readonly model: string | null;
+  readonly accountId: AccountId | null;
+  readonly status: number | null;
+  readonly attempts: readonly Attempt[];
+  readonly timings: Timings | null;
+}
+
+/** The money part of a closing. */
+export interface Outcome {
+  readonly closing: Closing;
+  readonly certainty: Certainty;
+  readonly costNanos: Nanos;
+  /** Unix ms by the object's clock. */
+  readonly closedAt: number;
+}
+
+/** Last sign of life of an open request. */
+export interface Progress {
+  readonly n: number;
+  readonly costNanos: Nanos;
+  readonly dispatched: boolean;
+}
+
+export interface RequestRow {
+  readonly seq: number;
+  readonly requestId: RequestId;
+  readonly keyId: KeyId;
+  readonly admittedAt: number;
+  readonly leaseUntil: number;
+  /** null only in a row that a settle wrote for a request that the object never admitted. */
+  readonly opened: Opened | null;
+  readonly progress: Progress | null;
+  /** The first closing; never changes. */
+  readonly outcome: Outcome | null;
+  /** The best-known figure: equals `outcome` until a settle of higher certainty corrects it. */
+  readonly known: { readonly certainty: Certainty; readonly costNanos: Nanos } | null;
+  readonly closed: Closed | null;
+}
+
+/** Money that moved by another way than a request, or the correction of one. */
+export interface Entry {
+  /** Row number, rising. */
+  readonly n: number;
+  readonly entryId: string;
+  readonly kind: EntryKind;
+  /** Signed: what the balance gains. */
+  readonly amountNanos: Nanos;
+  readonly at: number;
+  readonly keyId: KeyId | null;
+  readonly reason: string;
+  readonly actor: string;
+}

@@ -1,0 +1,12 @@
+// The door: what Cloudflare calls. No logic.
+
+import { app } from './app';
+import { scheduled } from './jobs';
+
+export { LedgerObject } from './objects/ledger';
+export { PoolObject } from './objects/pool';
+
+export default {
+  fetch: app.fetch,
+  scheduled: (controller, env) => scheduled(env, controller.scheduledTime),
+} satisfies ExportedHandler<Env>;

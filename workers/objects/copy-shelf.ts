@@ -1,0 +1,112 @@
+// The Ledger object's copies of D1 rows: the higher version stays, loads and pushes alike.
+// A key never seen is read from D1 inside admit; an old copy is read again after the answer.
+
+import type { RelayError } from '../domain/errors';
+import type { KeyId, UserId } from '../domain/ids';
+import type { Copy, KeyCopy, UserCopy, WalletCopy } from '../domain/ledger/copies';
+import type { Copies } from '../domain/ledger/decide';
+import type { Result } from '../domain/result';
+import { fail, ok } from '../domain/result';
+import { MINUTE_MS, SECOND_MS } from '../domain/time';
+import { log } from '../observe/log';
+import { loadCopies } from '../store/keys';
+import type { LedgerStorage } from './ledger-storage';
+
+/** A copy older than this is read again, off the path. */
+const STALE_MS = 10 * MINUTE_MS;
+/** A failed renewal is not tried again sooner. */
+const RETRY_MS = MINUTE_MS;
+
+export class CopyShelf {
+  readonly #storage: LedgerStorage;
+  readonly #env: Env;
+  readonly #keys = new Map<KeyId, KeyCopy>();
+  readonly #users = new Map<UserId, UserCopy>();
+  #wallet: WalletCopy | null = null;
+  /** Unix ms of the next renewal by key; a key that is not in it is renewed at its next use. */
+  readonly #renewAt = new Map<KeyId, number>();
+
+  constructor(storage: LedgerStorage, env: Env) {
+    this.#storage = storage;
+    this.#env = env;
+    for (const copy of storage.copies()) this.#shelve(copy);
+  }
+
+  wallet(): WalletCopy | null {
+    return this.#wallet;
+  }
+
+  /** The three rows that decide over a key; null when one is not held. */
+  of(keyId: KeyId): Copies | null {
+    const key = this.#keys.get(keyId);
+    const user = key === undefined ? undefined : this.#users.get(key.userId);
+    if (key === undefined || user === undefined || this.#wallet === null) return null;
+    return { key, user, wallet: this.#wallet };
+  }
+
+  /** Keeps `copy` if its version is higher than the one held; else changes nothing. */
+  keep(copy: Copy): void {
+    if (!this.#shelve(copy)) return;
+    this.#storage.keepCopy(copy);
+    if (copy.kind === 'key') this.#renewAt.set(copy.id, Date.now() + STALE_MS);
+  }
+
+  /** The rows of `keyId`, read from D1 when not held. Not found: 401; D1 down: 503. */
+  async load(keyId: KeyId): Promise<Result<Copies, RelayError>> {
+    const held = this.of(keyId);
+    if (held !== null) return ok(held);
+    try {
+      await this.#read(keyId);
+    } catch (error) {
+      log('copies-unreadable', { key: keyId, error: String(error) });
+      return fail({ kind: 'busy', what: 'database', retryAfterMs: SECOND_MS });
+    }
+    const copies = this.of(keyId);
+    return copies === null ? fail({ kind: 'unauthenticated', why: 'unknown' }) : ok(copies);
+  }
+
+  /** Reads an old copy again behind the answer; D1 down: the copy goes on, logged. */
+  renewBehind(keyId: KeyId, ctx: DurableObjectState): void {
+    const now = Date.now();
+    if ((this.#renewAt.get(keyId) ?? 0) > now) return;
+    this.#renewAt.set(keyId, now + RETRY_MS);
+    ctx.waitUntil(
+      this.#read(keyId).catch((error: unknown) => {
+        log('copies-not-renewed', { key: keyId, error: String(error) });
+      }),
+    );
+  }
+
+  async #read(keyId: KeyId): Promise<void> {
+    const copies = await loadCopies(this.#env.DB, keyId);
+    for (const copy of copies ?? []) this.keep(copy);
+    if (copies !== null) this.#renewAt.set(keyId, Date.now() + STALE_MS);
+  }
+
+  #shelve(copy: Copy): boolean {
+    const held = this.#held(copy);
+    if (held !== null && held.version >= copy.version) return false;
+    switch (copy.kind) {
+      case 'key':
+        this.#keys.set(copy.id, copy);
+        return true;
+      case 'user':
+        this.#users.set(copy.id, copy);
+        return true;
+      case 'wallet':
+        this.#wallet = copy;
+        return true;
+    }
+  }
+
+  #held(copy: Copy): Copy | null {
+    switch (copy.kind) {
+      case 'key':
+        return this.#keys.get(copy.id) ?? null;
+      case 'user':
+        return this.#users.get(copy.id) ?? null;
+      case 'wallet':
+        return this.#wallet;
+    }
+  }
+}

@@ -1,0 +1,285 @@
+// The Ledger object's tables: rows in, rows out, every amount checked on both ways. No rule here.
+
+import type { KeyId, RequestId } from '../domain/ids';
+import type { Certainty, Closing, EntryKind } from '../domain/ledger/calls';
+import type { Copy } from '../domain/ledger/copies';
+import type { Closed, Entry, Opened, RequestRow } from '../domain/ledger/row';
+import type { Checkpoint } from '../domain/ledger/state';
+import { nanos } from '../domain/money';
+import type { Catalogue } from '../domain/pricing/catalogue';
+import { migrate } from './migrate';
+
+const STEPS = [
+  `CREATE TABLE copies (
+    kind TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, document TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE documents (
+    name TEXT PRIMARY KEY, document TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE requests (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL, key_id TEXT NOT NULL,
+    admitted_at INTEGER NOT NULL, lease_until INTEGER NOT NULL, opened TEXT,
+    progress_n INTEGER, progress_nanos INTEGER, dispatched INTEGER,
+    closing TEXT, certainty TEXT, cost_nanos INTEGER, closed_at INTEGER,
+    known_certainty TEXT, known_nanos INTEGER, closed TEXT
+  ) STRICT;
+  CREATE TABLE entries (
+    n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+    amount_nanos INTEGER NOT NULL, at INTEGER NOT NULL, key_id TEXT,
+    reason TEXT NOT NULL, actor TEXT NOT NULL
+  ) STRICT;`,
+] as const;
+
+type RequestRecord = {
+  seq: number;
+  id: string;
+  key_id: string;
+  admitted_at: number;
+  lease_until: number;
+  opened: string | null;
+  progress_n: number | null;
+  progress_nanos: number | null;
+  dispatched: number | null;
+  closing: string | null;
+  certainty: string | null;
+  cost_nanos: number | null;
+  closed_at: number | null;
+  known_certainty: string | null;
+  known_nanos: number | null;
+  closed: string | null;
+};
+
+type EntryRecord = {
+  n: number;
+  id: string;
+  kind: string;
+  amount_nanos: number;
+  at: number;
+  key_id: string | null;
+  reason: string;
+  actor: string;
+};
+
+/** Rows written and read since this object woke: what Cloudflare bills. */
+export interface StorageCounters {
+  rowsWritten: number;
+  rowsRead: number;
+}
+
+export class LedgerStorage {
+  readonly counters: StorageCounters = { rowsWritten: 0, rowsRead: 0 };
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    migrate(sql, STEPS);
+  }
+
+  #run<T extends Record<string, SqlStorageValue>>(
+    query: string,
+    ...bindings: readonly SqlStorageValue[]
+  ): T[] {
+    const cursor = this.#sql.exec<T>(query, ...bindings);
+    const rows = cursor.toArray();
+    this.counters.rowsWritten += cursor.rowsWritten;
+    this.counters.rowsRead += cursor.rowsRead;
+    return rows;
+  }
+
+  #document<T>(name: string): T | null {
+    const [row] = this.#run<{ document: string }>(
+      'SELECT document FROM documents WHERE name = ?',
+      name,
+    );
+    // Written by this class alone, as JSON of the same type.
+    return row === undefined ? null : (JSON.parse(row.document) as T);
+  }
+
+  #keepDocument(name: string, value: unknown): void {
+    this.#run(
+      'INSERT INTO documents (name, document) VALUES (?, ?) ' +
+        'ON CONFLICT (name) DO UPDATE SET document = excluded.document',
+      name,
+      JSON.stringify(value),
+    );
+  }
+
+  checkpoint(): Checkpoint | null {
+    return this.#document<Checkpoint>('checkpoint');
+  }
+
+  keepCheckpoint(checkpoint: Checkpoint): void {
+    this.#keepDocument('checkpoint', checkpoint);
+  }
+
+  catalogue(): Catalogue | null {
+    return this.#document<Catalogue>('catalogue');
+  }
+
+  keepCatalogue(catalogue: Catalogue): void {
+    this.#keepDocument('catalogue', catalogue);
+  }
+
+  copies(): Copy[] {
+    return this.#run<{ document: string }>('SELECT document FROM copies').map(
+      (row) => JSON.parse(row.document) as Copy,
+    );
+  }
+
+  keepCopy(copy: Copy): void {
+    this.#run(
+      'INSERT INTO copies (kind, id, version, document) VALUES (?, ?, ?, ?) ' +
+        'ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, ' +
+        'document = excluded.document WHERE excluded.version > copies.version',
+      copy.kind,
+      copy.id,
+      copy.version,
+      JSON.stringify(copy),
+    );
+  }
+
+  /** Rows after the checkpoint and those that were open at it, oldest first. */
+  tail(checkpoint: Checkpoint | null): RequestRow[] {
+    const open = JSON.stringify(checkpoint?.openSeqs ?? []);
+    return this.#run<RequestRecord>(
+      'SELECT * FROM requests WHERE seq > ? UNION ALL SELECT * FROM requests ' +
+        'WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq',
+      checkpoint?.seq ?? 0,
+      open,
+    ).map(rowOf);
+  }
+
+  row(seq: number): RequestRow | null {
+    const [record] = this.#run<RequestRecord>('SELECT * FROM requests WHERE seq = ?', seq);
+    return record === undefined ? null : rowOf(record);
+  }
+
+  insertRow(row: RequestRow): void {
+    this.#run(
+      'INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      row.seq,
+      row.requestId,
+      row.keyId,
+      row.admittedAt,
+      row.leaseUntil,
+      row.opened === null ? null : JSON.stringify(row.opened),
+      row.progress?.n ?? null,
+      row.progress === null ? null : nanos(row.progress.costNanos),
+      row.progress === null ? null : Number(row.progress.dispatched),
+      ...closingBindings(row),
+    );
+  }
+
+  /** Writes a row's closing, first or corrected. */
+  closeRow(row: RequestRow): void {
+    this.#run(
+      'UPDATE requests SET closing = ?, certainty = ?, cost_nanos = ?, closed_at = ?, ' +
+        'known_certainty = ?, known_nanos = ?, closed = ? WHERE seq = ?',
+      ...closingBindings(row),
+      row.seq,
+    );
+  }
+
+  keepProgress(row: RequestRow): void {
+    if (row.progress === null) return;
+    this.#run(
+      'UPDATE requests SET lease_until = ?, progress_n = ?, progress_nanos = ?, dispatched = ? ' +
+        'WHERE seq = ?',
+      row.leaseUntil,
+      row.progress.n,
+      nanos(row.progress.costNanos),
+      Number(row.progress.dispatched),
+      row.seq,
+    );
+  }
+
+  entriesAfter(n: number): Entry[] {
+    return this.#run<EntryRecord>('SELECT * FROM entries WHERE n > ? ORDER BY n', n).map(entryOf);
+  }
+
+  hasEntry(entryId: string): boolean {
+    return this.#run('SELECT n FROM entries WHERE id = ?', entryId).length > 0;
+  }
+
+  insertEntry(entry: Entry): void {
+    this.#run(
+      'INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      entry.n,
+      entry.entryId,
+      entry.kind,
+      nanos(entry.amountNanos),
+      entry.at,
+      entry.keyId,
+      entry.reason,
+      entry.actor,
+    );
+  }
+
+  /** Reads something: proof that storage answers. */
+  probe(): void {
+    this.#run('SELECT 1 AS one');
+  }
+}
+
+function closingBindings(row: RequestRow): SqlStorageValue[] {
+  return [
+    row.outcome?.closing ?? null,
+    row.outcome?.certainty ?? null,
+    row.outcome === null ? null : nanos(row.outcome.costNanos),
+    row.outcome?.closedAt ?? null,
+    row.known?.certainty ?? null,
+    row.known === null ? null : nanos(row.known.costNanos),
+    row.closed === null ? null : JSON.stringify(row.closed),
+  ];
+}
+
+// The words in these columns were written by this class from the same types.
+function rowOf(record: RequestRecord): RequestRow {
+  return {
+    seq: record.seq,
+    requestId: record.id as RequestId,
+    keyId: record.key_id as KeyId,
+    admittedAt: record.admitted_at,
+    leaseUntil: record.lease_until,
+    opened: record.opened === null ? null : (JSON.parse(record.opened) as Opened),
+    progress:
+      record.progress_n === null
+        ? null
+        : {
+            n: record.progress_n,
+            costNanos: nanos(record.progress_nanos ?? 0),
+            dispatched: record.dispatched === 1,
+          },
+    outcome:
+      record.closing === null
+        ? null
+        : {
+            closing: record.closing as Closing,
+            certainty: record.certainty as Certainty,
+            costNanos: nanos(record.cost_nanos ?? 0),
+            closedAt: record.closed_at ?? 0,
+          },
+    known:
+      record.known_certainty === null
+        ? null
+        : {
+            certainty: record.known_certainty as Certainty,
+            costNanos: nanos(record.known_nanos ?? 0),
+          },
+    closed: record.closed === null ? null : (JSON.parse(record.closed) as Closed),
+  };
+}
+
+function entryOf(record: EntryRecord): Entry {
+  return {
+    n: record.n,
+    entryId: record.id,
+    kind: record.kind as EntryKind,
+    amountNanos: nanos(record.amount_nanos),
+    at: record.at,
+    keyId: record.key_id as KeyId | null,
+    reason: record.reason,
+    actor: record.actor,
+  };
+}

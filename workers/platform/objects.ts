@@ -1,0 +1,23 @@
+// The stubs of the objects, each got in one place: the region hint and the name are decided here.
+
+import type { WalletId } from '../domain/ids';
+import type { LedgerPort } from '../domain/ledger/calls';
+import type { Region } from '../domain/region';
+import type { PoolPort } from '../domain/snapshot';
+
+/** Names the one Pool. Sharding by region (beyond 1,000 busy isolates) would change this alone. */
+const POOL_NAME = 'pool';
+
+/** The wallet's Ledger object; `region` is the wallet's own, copied into its keys. */
+export function ledgerOf(env: Env, walletId: WalletId, region: Region): LedgerPort {
+  const id = env.LEDGER.idFromName(walletId);
+  // The class implements the port; the stub's own type forgets tuples on the way.
+  const stub: unknown = env.LEDGER.get(id, { locationHint: region });
+  return stub as LedgerPort;
+}
+
+/** The Pool object: accounts, prices, settings. */
+export function poolOf(env: Env): PoolPort {
+  const stub: unknown = env.POOL.get(env.POOL.idFromName(POOL_NAME));
+  return stub as PoolPort;
+}

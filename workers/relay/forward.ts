@@ -1,0 +1,142 @@
+// Step 4, forward: the call upstream, on the best account; on the next one when the first gives no
+// answer at all. Once there are headers, that answer is the answer.
+
+import type { RelayError } from '../domain/errors';
+import type { Attempt } from '../domain/ledger/calls';
+import type { Result } from '../domain/result';
+import { fail, ok } from '../domain/result';
+import type { SnapshotAccount } from '../domain/snapshot';
+import { MINUTE_MS, SECOND_MS } from '../domain/time';
+import { log } from '../observe/log';
+import { upstreamFetch } from '../platform/outbound';
+import type { Credential } from '../platform/seal';
+import { unseal } from '../platform/seal';
+import { upstreamOf } from '../upstreams/registry';
+import type { Answer, Journey } from './journey';
+import type { Running } from './progress';
+import { upstreamPath } from './routes';
+
+const ATTEMPTS_MAX = 2;
+/** As long as the official SDKs wait. */
+const HEADERS_MS_MAX = 10 * MINUTE_MS;
+
+/** What forward leaves behind when nobody answered. */
+export interface Unanswered {
+  readonly error: RelayError | 'client-left' | 'stopped';
+  readonly attempts: readonly Attempt[];
+}
+
+/** Calls the ranked accounts until one answers. */
+export async function forward(
+  journey: Journey,
+  ranked: readonly SnapshotAccount[],
+  running: Running,
+): Promise<Result<Answer, Unanswered>> {
+  const attempts: Attempt[] = [];
+  let error: RelayError = { kind: 'no-upstream', retryAfterMs: 5 * SECOND_MS };
+  for (const account of ranked.slice(0, ATTEMPTS_MAX)) {
+    const startedAt = Date.now();
+    // One after the other: the next is only tried when this one is known to have failed.
+    // oxlint-disable-next-line no-await-in-loop
+    const tried = await tryAccount(journey, account, running);
+    const outcome = tried.ok ? 'answered' : tried.error;
+    const status = tried.ok ? tried.value.response.status : null;
+    const durationMs = Date.now() - startedAt;
+    attempts.push({ accountId: account.id, status, outcome, durationMs });
+    if (tried.ok) {
+      const firstByteMs = Date.now() - journey.receivedAt;
+      return ok({ account, ...tried.value, attempts, firstByteMs });
+    }
+    if (tried.error === 'client-left' || tried.error === 'stopped') {
+      return fail({ error: tried.error, attempts });
+    }
+    error = errorOf(tried.error);
+  }
+  return fail({ error, attempts });
+}
+
+type Failure = 'client-left' | 'stopped' | 'unreachable' | 'timeout' | 'credential' | 'redirect';
+
+/** An answer that says something of the account alone, and nothing to the client. */
+function uselessness(status: number): 'redirect' | 'credential' | null {
+  if (status === 401) return 'credential';
+  return status >= 300 && status < 400 ? 'redirect' : null;
+}
+
+function errorOf(failure: Exclude<Failure, 'client-left' | 'stopped'>): RelayError {
+  switch (failure) {
+    case 'timeout':
+      return { kind: 'upstream-timeout' };
+    case 'credential':
+    case 'unreachable':
+    case 'redirect':
+      return { kind: 'upstream-failed', why: failure };
+  }
+}
+
+async function tryAccount(
+  journey: Journey,
+  account: SnapshotAccount,
+  running: Running,
+): Promise<Result<Pick<Answer, 'response' | 'cancel'>, Failure>> {
+  const { request, url, config } = journey;
+  const credential = await credentialOf(journey, account);
+  if (credential === null) return fail('credential');
+  const prepared = upstreamOf(account.kind).prepare(account, credential.reveal(), {
+    path: upstreamPath(url.pathname),
+    search: url.search,
+    headers: request.headers,
+  });
+  const ending = new AbortController();
+  const leave = (): void => ending.abort();
+  const timer = setTimeout(leave, HEADERS_MS_MAX);
+  request.signal.addEventListener('abort', leave);
+  running.stop = leave;
+  running.dispatched = true;
+  try {
+    const call = {
+      ...prepared,
+      method: request.method,
+      body: journey.body?.bytes ?? null,
+      signal: ending.signal,
+    };
+    const response = await upstreamFetch(call, config.environment);
+    const useless = uselessness(response.status);
+    if (useless !== null) {
+      ending.abort();
+      return fail(useless);
+    }
+    return ok({ response, cancel: () => ending.abort() });
+  } catch {
+    if (request.signal.aborted) return fail('client-left');
+    if (running.stopped !== null) return fail('stopped');
+    return fail(ending.signal.aborted ? 'timeout' : 'unreachable');
+  } finally {
+    clearTimeout(timer);
+    // From here on the stream decides what a leaving client means.
+    request.signal.removeEventListener('abort', leave);
+  }
+}
+
+/** Unsealed credentials live in this isolate's memory alone, by what was sealed. */
+const unsealed = new Map<string, Credential>();
+const UNSEALED_MAX = 1_000;
+
+async function credentialOf(
+  journey: Journey,
+  account: SnapshotAccount,
+): Promise<Credential | null> {
+  const name = `${account.id} ${account.credential.ciphertext}`;
+  const known = unsealed.get(name);
+  if (known !== undefined) return known;
+  const { masterKeys } = journey.config;
+  try {
+    const opened = await unseal(account.credential, { masterKeys, accountId: account.id });
+    if (unsealed.size >= UNSEALED_MAX) unsealed.clear();
+    unsealed.set(name, opened);
+    return opened;
+  } catch (error) {
+    log('credential-unreadable', { account: account.id, error: String(error) });
+    return null;
+  }
+}

@@ -1,0 +1,96 @@
+// The journey of a model's request on one page: read > admit > schedule > forward > stream > settle.
+
+import type { RelayError } from '../domain/errors';
+import { facts } from '../domain/errors';
+import { log } from '../observe/log';
+import { admit } from './admit';
+import { endedByRelay, errorAnswer } from './answer';
+import { freeEnding, leftBeforeHeaders } from './ending';
+import type { Unanswered } from './forward';
+import { forward } from './forward';
+import type { Admitted, Bearer, Journey, Visit } from './journey';
+import { passOn } from './pass-on';
+import type { Running } from './progress';
+import { atRest, keepAlive } from './progress';
+import { readBody } from './read';
+import { conversationTag, schedule } from './schedule';
+import { REACHED_NOTHING, settle } from './settle';
+import { currentSnapshot } from './snapshot';
+
+/** What a step hands back: the client's answer, and what must still be done behind it. */
+export interface Travelled {
+  readonly response: Response;
+  readonly finished: Promise<void>;
+}
+
+/** Answers a `messages` or `count_tokens` request; the journey outlives a client that leaves. */
+export async function handle(visit: Visit, bearer: Bearer): Promise<Response> {
+  const travelled = travel(visit, bearer);
+  visit.ctx.waitUntil(travelled.then(({ finished }) => finished));
+  return (await travelled).response;
+}
+
+async function travel(visit: Visit, bearer: Bearer): Promise<Travelled> {
+  const metered = visit.operation === 'messages';
+  const read = await readBody(visit.request, metered ? 'messages' : 'count_tokens');
+  if (!read.ok) return refused(visit, read.error);
+  const body = read.value;
+  try {
+    const conversation = await conversationTag(visit, bearer, body);
+    const requestClass = metered ? 'metered' : 'free';
+    const [lease, snapshot] = await Promise.all([
+      admit(visit, bearer, { class: requestClass, body, model: null, conversation }),
+      currentSnapshot(visit),
+    ]);
+    if (!lease.ok) return refused(visit, lease.error);
+    const admitMs = Date.now() - visit.receivedAt;
+    const admitted = { ...visit, bearer, lease: lease.value, admitMs };
+    if (!snapshot.ok) return returned(admitted, snapshot.error);
+    if (visit.request.signal.aborted) return returned(admitted, CLIENT_GONE);
+    return await dispatch({ ...admitted, snapshot: snapshot.value, body }, conversation);
+  } finally {
+    body.release();
+  }
+}
+
+async function dispatch(journey: Journey, conversation: string): Promise<Travelled> {
+  const running = { ...atRest(), costNanos: () => journey.lease.likelyInputNanos };
+  const rest = keepAlive(journey, running);
+  const forwarded = await forward(journey, schedule(journey, conversation), running);
+  const travelled = forwarded.ok
+    ? await passOn(journey, forwarded.value, running)
+    : unanswered(journey, forwarded.error, running);
+  return { ...travelled, finished: travelled.finished.finally(rest) };
+}
+
+/** Refused before a lease was given: nothing to settle. */
+function refused(visit: Visit, error: RelayError): Travelled {
+  log('refused', { request: visit.requestId, operation: visit.operation, code: facts(error).code });
+  return { response: errorAnswer(visit, error), finished: Promise.resolve() };
+}
+
+/** A lease that could not be used. */
+function returned(admitted: Admitted, error: RelayError): Travelled {
+  const finished = settle(admitted, freeEnding('void'), REACHED_NOTHING);
+  return { response: errorAnswer(admitted, error), finished };
+}
+
+/** No account gave an answer: it costs nothing, unless the client did not wait for it. */
+function unanswered(journey: Journey, given: Unanswered, running: Running): Travelled {
+  const { error, attempts } = given;
+  const reached = { ...REACHED_NOTHING, attempts, accountId: attempts.at(-1)?.accountId ?? null };
+  if (error === 'client-left') {
+    const finished = settle(journey, leftBeforeHeaders(journey.lease, 'client-left'), reached);
+    return { response: errorAnswer(journey, CLIENT_GONE), finished };
+  }
+  if (error === 'stopped') {
+    const word = running.stopped ?? 'stopped';
+    const finished = settle(journey, leftBeforeHeaders(journey.lease, word), reached);
+    return { response: errorAnswer(journey, endedByRelay(word)), finished };
+  }
+  const ending = freeEnding(attempts.length === 0 ? 'void' : 'upstream-failed');
+  return { response: errorAnswer(journey, error), finished: settle(journey, ending, reached) };
+}
+
+/** For a client that is no longer there to read it. */
+const CLIENT_GONE: RelayError = { kind: 'bad-request', message: 'The client left.' };

@@ -1,0 +1,27 @@
+// What a key's holder may know of it, in words and units that a person can read.
+
+import type { KeyInfo } from '../domain/ledger/calls';
+import { formatDollars } from '../domain/money';
+
+/** The answer of `GET /api/v1/key-info`: money in whole nano-dollars and for people. */
+export function keyInfoDocument(info: KeyInfo): unknown {
+  return {
+    type: 'key_info',
+    key: {
+      id: info.keyId,
+      name: info.name,
+      status: info.status,
+      expires_at: info.expiresAt === null ? null : new Date(info.expiresAt).toISOString(),
+      requests: info.requests,
+      used_nanos: info.usedNanos,
+      used: formatDollars(info.usedNanos),
+    },
+    wallet: {
+      id: info.walletId,
+      currency: 'USD',
+      balance_nanos: info.balanceNanos,
+      balance: formatDollars(info.balanceNanos),
+      open_requests: info.openRequests,
+    },
+  };
+}

@@ -1,0 +1,76 @@
+// The meter of one answer: the protocol's own reader for events, the whole document for JSON, and
+// for anything else only the knowledge that nothing could be read.
+
+import { createStreamMeter, readJsonAnswer } from '../protocols/anthropic';
+import type { MeterOptions, MeterReading } from '../protocols/protocol';
+import type { Sink } from './stream';
+
+export type AnswerType = 'json' | 'events' | 'other';
+
+export interface Meter extends Sink {
+  reading(): MeterReading;
+  /** Whether the bytes so far end inside an event: an empty line must close it first. */
+  midEvent(): boolean;
+}
+
+/** A JSON answer larger than this is passed on unread, and its cost estimated. */
+const JSON_BYTES_MAX = 16 * 1024 * 1024;
+const NOTHING = new Uint8Array(0);
+
+/** A meter for an answer of `type`. */
+export function meterOf(type: AnswerType, options: MeterOptions): Meter {
+  return type === 'events' ? eventMeter(options) : documentMeter(type, options);
+}
+
+function eventMeter(options: MeterOptions): Meter {
+  const meter = createStreamMeter(options);
+  let tail = '';
+  return {
+    push: (bytes) => {
+      meter.push(bytes);
+      const last = String.fromCharCode(...bytes.subarray(-4));
+      tail = (tail + last).slice(-4);
+    },
+    reading: () => meter.reading(),
+    complete: () => {
+      const { finished, error } = meter.reading();
+      return finished || error !== null;
+    },
+    midEvent: () => tail !== '' && !/(?:\n\n|\r\r|\r\n\r\n)$/.test(tail),
+  };
+}
+
+function documentMeter(type: 'json' | 'other', options: MeterOptions): Meter {
+  let pieces: Uint8Array[] = [];
+  let length = 0;
+  let reading: MeterReading | null = null;
+  const read = (): MeterReading => readJsonAnswer(joined(pieces, length), options);
+  return {
+    push: (bytes) => {
+      length += bytes.byteLength;
+      reading = null;
+      // A copy: the reader uses its buffer again.
+      if (length <= JSON_BYTES_MAX) pieces.push(bytes.slice());
+      else pieces = [];
+    },
+    reading: () => (reading ??= type === 'json' && pieces.length > 0 ? read() : unread(options)),
+    complete: () => type === 'other' || read().finished,
+    midEvent: () => false,
+  };
+}
+
+function unread(options: MeterOptions): MeterReading {
+  return readJsonAnswer(NOTHING, options);
+}
+
+function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  const [only] = pieces;
+  if (pieces.length === 1 && only !== undefined) return only;
+  const whole = new Uint8Array(length);
+  let offset = 0;
+  for (const piece of pieces) {
+    whole.set(piece, offset);
+    offset += piece.byteLength;
+  }
+  return whole;
+}

@@ -1,0 +1,106 @@
+// `GET /v1/models[/{id}]`: what the upstream lists, of that what this relay can serve, each entry
+// as it came. An upstream that lists nothing leaves the relay's own catalogue to answer.
+
+import type { RelayError } from '../domain/errors';
+import { findPrice, resolveModel } from '../domain/pricing/find';
+import type { PriceRow } from '../domain/pricing/catalogue';
+import type { Snapshot } from '../domain/snapshot';
+import { admit } from './admit';
+import { errorAnswer, jsonAnswer } from './answer';
+import { forward } from './forward';
+import type { Bearer, Journey, Visit } from './journey';
+import { atRest } from './progress';
+import { conversationTag, schedule } from './schedule';
+import { currentSnapshot } from './snapshot';
+
+const LIST_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Answers with the list, or with the one model that the path names. */
+export async function listModels(visit: Visit, bearer: Bearer): Promise<Response> {
+  const wanted = visit.operation === 'model' ? nameOf(visit.url.pathname) : null;
+  const conversation = await conversationTag(visit, bearer, null);
+  const request = { class: 'free', body: null, model: wanted, conversation } as const;
+  const [lease, snapshot] = await Promise.all([
+    admit(visit, bearer, request),
+    currentSnapshot(visit),
+  ]);
+  if (!lease.ok) return errorAnswer(visit, lease.error);
+  if (!snapshot.ok) return errorAnswer(visit, snapshot.error);
+  const admitMs = Date.now() - visit.receivedAt;
+  const way = { ...visit, bearer, lease: lease.value, snapshot: snapshot.value, body: null, admitMs };
+  const listed = await askUpstream(way, conversation);
+  if (wanted !== null) return oneModel(way, wanted, listed);
+  return jsonAnswer(visit, listed === null ? ownList(snapshot.value) : filtered(listed, way));
+}
+
+function nameOf(pathname: string): string {
+  const last = pathname.slice(pathname.lastIndexOf('/') + 1);
+  try {
+    return decodeURIComponent(last);
+  } catch {
+    return last;
+  }
+}
+
+/** The upstream's own answer, if it has one that can be read. */
+async function askUpstream(journey: Journey, conversation: string): Promise<unknown> {
+  const forwarded = await forward(journey, schedule(journey, conversation), atRest());
+  if (!forwarded.ok) return null;
+  const { response, cancel } = forwarded.value;
+  const length = Number(response.headers.get('content-length') ?? 0);
+  if (response.status !== 200 || length > LIST_BYTES_MAX) {
+    cancel();
+    return null;
+  }
+  return response.json().catch(() => null);
+}
+
+interface Entry {
+  readonly id: string;
+}
+
+function isEntry(value: unknown): value is Entry {
+  return typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'string';
+}
+
+/** The upstream's page without the models that have no price here: those would be refused. */
+function filtered(listed: unknown, journey: Journey): unknown {
+  const { catalogue } = journey.snapshot;
+  if (typeof listed !== 'object' || listed === null || !('data' in listed)) {
+    return ownList(journey.snapshot);
+  }
+  const { data } = listed;
+  if (!Array.isArray(data)) return ownList(journey.snapshot);
+  const known = data.filter((entry) => isEntry(entry) && resolveModel(catalogue, entry.id) !== null);
+  return { ...listed, data: known };
+}
+
+function oneModel(journey: Journey, wanted: string, listed: unknown): Response {
+  if (isEntry(listed)) return jsonAnswer(journey, listed);
+  const { catalogue } = journey.snapshot;
+  const model = resolveModel(catalogue, wanted);
+  const price = model === null ? null : findPrice(catalogue, model, Date.now());
+  const unknown: RelayError = { kind: 'unknown-model', model: wanted };
+  return price === null ? errorAnswer(journey, unknown) : jsonAnswer(journey, ownEntry(price));
+}
+
+function ownList({ catalogue }: Snapshot): unknown {
+  const now = Date.now();
+  const models = [...new Set(catalogue.rows.map((row) => row.model))];
+  const data = models.flatMap((model) => {
+    const price = findPrice(catalogue, model, now);
+    return price === null ? [] : [ownEntry(price)];
+  });
+  const ids = data.map((entry) => entry.id);
+  return { data, has_more: false, first_id: ids[0] ?? null, last_id: ids.at(-1) ?? null };
+}
+
+/** The Models API's form; the epoch stands for a date that is not known, as the API says it may. */
+function ownEntry(price: PriceRow): Entry & Record<string, unknown> {
+  return {
+    type: 'model',
+    id: price.model,
+    display_name: price.displayName,
+    created_at: '1970-01-01T00:00:00Z',
+  };
+}

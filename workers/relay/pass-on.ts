@@ -1,0 +1,148 @@
+// From headers to the end: which of three ways an answer takes. A refusal and a free answer pass as
+// they are; a short JSON answer is read whole and passed on; everything else flows.
+
+import type { RelayError } from '../domain/errors';
+import { renderStreamError } from '../protocols/anthropic';
+import type { MeterOptions } from '../protocols/protocol';
+import { endedByRelay, errorAnswer, passedHeaders } from './answer';
+import type { Ending, How } from './ending';
+import { costSoFar, endingOf, freeEnding } from './ending';
+import type { Travelled } from './handle';
+import type { Answer, Journey } from './journey';
+import type { AnswerType, Meter } from './meter';
+import { meterOf } from './meter';
+import type { Running } from './progress';
+import type { Reached } from './settle';
+import { settle } from './settle';
+import { flow } from './stream';
+
+/** A JSON answer of a known length up to this is read whole: one wake-up, nothing to estimate. */
+const WHOLE_BYTES_MAX = 256 * 1024;
+const encoder = new TextEncoder();
+
+/** Passes `answer` on to the client and settles behind it. */
+export async function passOn(
+  journey: Journey,
+  answer: Answer,
+  running: Running,
+): Promise<Travelled> {
+  const { response } = answer;
+  const type = contentType(response);
+  if (response.status >= 400) return passRefusal(journey, answer, type);
+  if (journey.lease.seq === 0) return passFree(journey, answer);
+  const length = Number(response.headers.get('content-length') ?? Number.NaN);
+  const isPlain = response.headers.get('content-encoding') === null;
+  if (type === 'json' && isPlain && length <= WHOLE_BYTES_MAX) {
+    return passWhole(journey, answer, running);
+  }
+  return passFlowing(journey, answer, running);
+}
+
+function contentType(response: Response): AnswerType {
+  const type = response.headers.get('content-type') ?? '';
+  if (/^text\/event-stream\b/i.test(type)) return 'events';
+  return /^application\/json\b/i.test(type) ? 'json' : 'other';
+}
+
+/** The upstream's refusal in the client's own protocol passes unmodified; other text does not. */
+function passRefusal(journey: Journey, answer: Answer, type: AnswerType): Travelled {
+  const { response } = answer;
+  const closing = response.status >= 500 ? 'upstream-failed' : 'upstream-refused';
+  const finished = close(journey, answer, freeEnding(closing), null);
+  if (type === 'json') return { response: unmodified(journey, response), finished };
+  answer.cancel();
+  const error: RelayError = { kind: 'upstream-failed', why: 'unreadable' };
+  return { response: errorAnswer(journey, error), finished };
+}
+
+function passFree(journey: Journey, answer: Answer): Travelled {
+  const finished = close(journey, answer, freeEnding('completed'), null);
+  return { response: unmodified(journey, answer.response), finished };
+}
+
+function unmodified(journey: Journey, response: Response): Response {
+  const headers = passedHeaders(response.headers, journey);
+  return new Response(response.body, { status: response.status, headers });
+}
+
+async function passWhole(journey: Journey, answer: Answer, running: Running): Promise<Travelled> {
+  const { response, cancel } = answer;
+  const { signal } = journey.request;
+  const meter = meterOf('json', meterOptions(journey));
+  running.stop = cancel;
+  signal.addEventListener('abort', cancel);
+  try {
+    const body = new Uint8Array(await response.arrayBuffer());
+    meter.push(body);
+    const finished = meteredClose(journey, answer, { how: 'whole', meter });
+    const headers = passedHeaders(response.headers, journey);
+    return { response: new Response(body, { status: response.status, headers }), finished };
+  } catch {
+    const word = running.stopped;
+    if (signal.aborted || word !== null) {
+      const finished = meteredClose(journey, answer, { how: word ?? 'left', meter });
+      return { response: errorAnswer(journey, endedByRelay(word ?? 'stopped')), finished };
+    }
+    // Nothing of it reached the client: the account has paid, the user does not.
+    const finished = close(journey, answer, freeEnding('upstream-failed'), null);
+    return { response: errorAnswer(journey, { kind: 'upstream-ended' }), finished };
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
+}
+
+function passFlowing(journey: Journey, answer: Answer, running: Running): Travelled {
+  const { response } = answer;
+  const type = contentType(response);
+  const meter = meterOf(type, meterOptions(journey));
+  const flowing = flow({
+    body: response.body ?? new Response('').body ?? new ReadableStream(),
+    sink: meter,
+    client: journey.request.signal,
+    cancelUpstream: answer.cancel,
+    lastWords: type === 'events' ? (how) => lastWords(journey, how, meter) : null,
+  });
+  running.stop = flowing.stop;
+  running.costNanos = () => costSoFar(meter.reading(), journey);
+  const finished = flowing.ended.then((how) => meteredClose(journey, answer, { how, meter }));
+  const headers = passedHeaders(response.headers, journey);
+  return { response: new Response(flowing.readable, { status: response.status, headers }), finished };
+}
+
+/** An error event; what stands before it is closed with an empty line if it was left open. */
+function lastWords(journey: Journey, how: How, meter: Meter): Uint8Array {
+  const error: RelayError =
+    how === 'revoked' || how === 'stopped' || how === 'cut-by-limit'
+      ? endedByRelay(how)
+      : { kind: 'upstream-ended' };
+  const before = meter.midEvent() ? '\n\n' : '';
+  return encoder.encode(before + renderStreamError(error, journey.requestId));
+}
+
+function meterOptions(journey: Journey): MeterOptions {
+  const { lease, body } = journey;
+  return { askedModel: lease.model ?? '', cacheTtl: body?.essentials.sizes.cacheTtl ?? 'none' };
+}
+
+function meteredClose(
+  journey: Journey,
+  answer: Answer,
+  end: { readonly how: How; readonly meter: Meter },
+): Promise<void> {
+  const reading = end.meter.reading();
+  const { status } = answer.response;
+  const ending = endingOf({ status, how: end.how, reading }, journey);
+  return close(journey, answer, ending, reading.model);
+}
+
+function close(
+  journey: Journey,
+  answer: Answer,
+  ending: Ending,
+  servedModel: string | null,
+): Promise<void> {
+  const { account, attempts, firstByteMs, response } = answer;
+  const { status } = response;
+  const reached: Reached = { status, accountId: account.id, attempts, firstByteMs, servedModel };
+  return settle(journey, ending, reached);
+}

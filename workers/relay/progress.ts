@@ -1,0 +1,59 @@
+// A sign of life for every request that stays open: renews its lease, tells its cost so far, and
+// learns whether it may go on.
+
+import type { Nanos } from '../domain/money';
+import { ZERO_NANOS } from '../domain/money';
+import { SECOND_MS } from '../domain/time';
+import { log } from '../observe/log';
+import { ledgerOf } from '../platform/objects';
+import type { How } from './ending';
+import type { Admitted } from './journey';
+
+const EVERY_MS = 15 * SECOND_MS;
+
+export type StopWord = Extract<How, 'revoked' | 'stopped' | 'cut-by-limit'>;
+
+/** What is known of a request while it runs; each step puts its own figures and its own end here. */
+export interface Running {
+  costNanos: () => Nanos;
+  /** Whether any account has been called yet. */
+  dispatched: boolean;
+  /** Ends what runs now. */
+  stop: (word: StopWord) => void;
+  /** Why it was ended from this side; null: it was not. */
+  stopped: StopWord | null;
+}
+
+/** A request that has been admitted and no more. */
+export function atRest(): Running {
+  const nothing = (): void => undefined;
+  return { costNanos: () => ZERO_NANOS, dispatched: false, stop: nothing, stopped: null };
+}
+
+/** Tells of `running` every 15 s, and stops it when the ledger says so, until the answer is called. */
+export function keepAlive(journey: Admitted, running: Running): () => void {
+  if (journey.lease.seq === 0) return () => undefined;
+  let n = 0;
+  const end = (word: StopWord): void => {
+    running.stopped = word;
+    running.stop(word);
+  };
+  const timer = setInterval(() => {
+    n += 1;
+    const { dispatched } = running;
+    const costNanos = running.costNanos();
+    const call = { seq: journey.lease.seq, requestId: journey.requestId, n, costNanos, dispatched };
+    const { walletId, region } = journey.bearer.parts;
+    ledgerOf(journey.env, walletId, region)
+      .progress(call)
+      .then((answer) => {
+        if (answer.state === 'stop') end(answer.closing);
+        if (answer.state === 'closed' || answer.state === 'unknown') end('stopped');
+      })
+      .catch((error: unknown) => {
+        // The next one carries the same absolute figures.
+        log('progress-lost', { request: journey.requestId, error: String(error) });
+      });
+  }, EVERY_MS);
+  return () => clearInterval(timer);
+}

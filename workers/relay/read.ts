@@ -1,0 +1,133 @@
+// Step 1, read: the body, whole and once, within the limits of one isolate's memory, and what must
+// be known of it. The bytes themselves stay as they came: they are what will be sent.
+
+import type { RelayError } from '../domain/errors';
+import type { Result } from '../domain/result';
+import { fail, ok } from '../domain/result';
+import { SECOND_MS } from '../domain/time';
+import { readEssentials } from '../protocols/anthropic';
+import type { ReadBody } from './journey';
+
+/** The Messages API's own limit. */
+export const BODY_BYTES_MAX = 32 * 1024 * 1024;
+/** What all requests of one isolate may hold together. */
+export const BUFFERED_BYTES_MAX = 64 * 1024 * 1024;
+
+let bufferedBytes = 0;
+
+/** Reads a request's body for `operation`; the caller releases it when no attempt needs it. */
+export async function readBody(
+  request: Request,
+  operation: 'messages' | 'count_tokens',
+): Promise<Result<ReadBody, RelayError>> {
+  const encoding = request.headers.get('content-encoding')?.trim().toLowerCase() || 'identity';
+  const refusal = refusalOf(request.headers, encoding);
+  if (refusal !== null) return fail(refusal);
+  const share = takeShare();
+  const read = await readWhole(request, share);
+  if (!read.ok) {
+    share.release();
+    return read;
+  }
+  const plain = encoding === 'identity' ? read : await unpack(read.value, encoding, share);
+  if (!plain.ok) {
+    share.release();
+    return plain;
+  }
+  const essentials = readEssentials(plain.value, operation);
+  if (!essentials.ok) {
+    share.release();
+    return essentials;
+  }
+  const { release } = share;
+  return ok({ bytes: read.value, plain: plain.value, essentials: essentials.value, release });
+}
+
+function refusalOf(headers: Headers, encoding: string): RelayError | null {
+  if (!/^application\/json\s*(?:;|$)/i.test(headers.get('content-type')?.trim() ?? '')) {
+    return { kind: 'bad-request', message: 'content-type: must be application/json' };
+  }
+  if (!['identity', 'gzip', 'deflate'].includes(encoding)) {
+    return { kind: 'unsupported-encoding', encoding };
+  }
+  if (Number(headers.get('content-length') ?? 0) > BODY_BYTES_MAX) return tooLarge(false);
+  return null;
+}
+
+/** A request's part of the isolate's buffer. */
+interface Share {
+  /** false: the isolate is full. */
+  readonly grow: (bytes: number) => boolean;
+  readonly release: () => void;
+}
+
+function takeShare(): Share {
+  let held = 0;
+  return {
+    grow: (bytes) => {
+      if (bufferedBytes + bytes > BUFFERED_BYTES_MAX) return false;
+      bufferedBytes += bytes;
+      held += bytes;
+      return true;
+    },
+    release: () => {
+      bufferedBytes -= held;
+      held = 0;
+    },
+  };
+}
+
+async function readWhole(
+  request: Request,
+  share: Share,
+): Promise<Result<Uint8Array<ArrayBuffer>, RelayError>> {
+  const declared = request.headers.get('content-length');
+  if (request.body === null) return ok(new Uint8Array(0));
+  if (declared === null) return collect(request.body, share, false);
+  // Taken before a byte is read, so that many large bodies at once cannot fill the isolate.
+  if (!share.grow(Number(declared))) return fail(FULL);
+  return ok(new Uint8Array(await request.arrayBuffer()));
+}
+
+async function unpack(
+  packed: Uint8Array<ArrayBuffer>,
+  encoding: string,
+  share: Share,
+): Promise<Result<Uint8Array<ArrayBuffer>, RelayError>> {
+  const format = encoding === 'gzip' ? 'gzip' : 'deflate';
+  const body = new Response(packed).body;
+  if (body === null) return ok(new Uint8Array(0));
+  try {
+    return await collect(body.pipeThrough(new DecompressionStream(format)), share, true);
+  } catch {
+    return fail({ kind: 'bad-request', message: `The body is not valid ${encoding}.` });
+  }
+}
+
+async function collect(
+  body: ReadableStream<Uint8Array>,
+  share: Share,
+  decoded: boolean,
+): Promise<Result<Uint8Array<ArrayBuffer>, RelayError>> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body) {
+    length += chunk.byteLength;
+    if (length > BODY_BYTES_MAX) return fail(tooLarge(decoded));
+    if (!share.grow(chunk.byteLength)) return fail(FULL);
+    chunks.push(chunk);
+  }
+  const whole = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return ok(whole);
+}
+
+const FULL: RelayError = { kind: 'busy', what: 'buffers', retryAfterMs: SECOND_MS };
+
+function tooLarge(decoded: boolean): RelayError {
+  return { kind: 'too-large', limitBytes: BODY_BYTES_MAX, decoded };
+}

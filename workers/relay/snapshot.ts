@@ -1,0 +1,62 @@
+// The isolate's copy of the Pool's snapshot: accounts, prices, aliases. Fresh enough: used; older:
+// used and renewed behind; too old or absent: awaited, beside admit.
+
+import type { RelayError } from '../domain/errors';
+import type { Result } from '../domain/result';
+import { fail, ok } from '../domain/result';
+import type { Snapshot } from '../domain/snapshot';
+import { MINUTE_MS, SECOND_MS } from '../domain/time';
+import { log } from '../observe/log';
+import { poolOf } from '../platform/objects';
+import type { Visit } from './journey';
+
+const FRESH_MS = 10 * SECOND_MS;
+const USABLE_MS = MINUTE_MS;
+
+let held: { readonly snapshot: Snapshot; readonly at: number } | null = null;
+/** Unix ms at which the renewal under way began; one at a time. */
+let renewingSince: number | null = null;
+
+/** Version of the held snapshot; null while there is none that may be used. */
+export function heldVersion(now: number): number | null {
+  return held !== null && now - held.at <= USABLE_MS ? held.snapshot.version : null;
+}
+
+/** The snapshot to work from; `busy` when there is none and Pool cannot give one. */
+export async function currentSnapshot(visit: Visit): Promise<Result<Snapshot, RelayError>> {
+  const now = Date.now();
+  const age = held === null ? Number.POSITIVE_INFINITY : now - held.at;
+  if (held !== null && age <= USABLE_MS) {
+    if (age > FRESH_MS) renewBehind(visit, now);
+    return ok(held.snapshot);
+  }
+  const renewed = await renew(visit);
+  // Pool is down: the isolate goes on with what it has.
+  return !renewed.ok && held !== null ? ok(held.snapshot) : renewed;
+}
+
+function renewBehind(visit: Visit, now: number): void {
+  if (renewingSince !== null && now - renewingSince < FRESH_MS) return;
+  renewingSince = now;
+  visit.ctx.waitUntil(renew(visit));
+}
+
+async function renew(visit: Visit): Promise<Result<Snapshot, RelayError>> {
+  try {
+    const answer = await poolOf(visit.env).snapshot(held?.snapshot.version ?? null);
+    if (!answer.ok) return answer;
+    const snapshot = answer.value === 'unchanged' ? held?.snapshot : answer.value;
+    if (snapshot === undefined) return fail(POOL_BUSY);
+    if (held === null || snapshot.version >= held.snapshot.version) {
+      held = { snapshot, at: Date.now() };
+    }
+    return ok(held.snapshot);
+  } catch (error) {
+    log('pool-unreachable', { error: String(error) });
+    return fail(POOL_BUSY);
+  } finally {
+    renewingSince = null;
+  }
+}
+
+const POOL_BUSY: RelayError = { kind: 'busy', what: 'pool', retryAfterMs: SECOND_MS };

@@ -1,0 +1,172 @@
+// Step 5, stream: the upstream's bytes to the client, natively and untouched; a copy to the meter,
+// read lazily, because waking JavaScript for every chunk costs more than all else. What that was
+// weighed against: docs/decisions/2026-11-23-metering-beside-the-stream.md.
+
+import type { How } from './ending';
+
+/** Where the copy goes. */
+export interface Sink {
+  push(bytes: Uint8Array): void;
+  /** Whether the answer was complete, as far as was pushed. */
+  complete(): boolean;
+}
+
+export interface Flow {
+  readonly body: ReadableStream<Uint8Array>;
+  readonly sink: Sink;
+  /** Aborted when the client leaves. */
+  readonly client: AbortSignal;
+  /** Ends the upstream call. */
+  readonly cancelUpstream: () => void;
+  /** The last words to a client whose answer broke off; null where the format has none. */
+  readonly lastWords: ((how: How) => Uint8Array) | null;
+}
+
+export interface Flowing {
+  readonly readable: ReadableStream<Uint8Array>;
+  /** Resolves, never rejects, when nothing more will be read or written. */
+  readonly ended: Promise<How>;
+  /** Ends the answer from this side. */
+  readonly stop: (how: Exclude<How, 'whole' | 'cut' | 'left'>) => void;
+}
+
+/** Starts the flow; `readable` is the client's body. */
+export function flow(given: Flow): Flowing {
+  const [toClient, toMeter] = given.body.tee();
+  const identity = new IdentityTransformStream();
+  const pace = new Pace();
+  const stopping = new AbortController();
+  const metered = readLazily(toMeter, given.sink, pace);
+  // JavaScript owns the writable side: that is how a leaving client is noticed.
+  const piped = toClient
+    .pipeTo(identity.writable, {
+      preventClose: true,
+      preventAbort: true,
+      signal: stopping.signal,
+    })
+    .then(
+      () => true,
+      () => false,
+    );
+  const ended = end({ ...given, writable: identity.writable, piped, metered, pace, stopping });
+  const stop: Flowing['stop'] = (how) => stopping.abort(how);
+  return { readable: identity.readable, ended, stop };
+}
+
+interface Running extends Flow {
+  readonly writable: WritableStream<Uint8Array>;
+  readonly piped: Promise<boolean>;
+  readonly metered: Promise<void>;
+  readonly pace: Pace;
+  readonly stopping: AbortController;
+}
+
+async function end(running: Running): Promise<How> {
+  const { piped, metered, pace, sink, client, cancelUpstream, stopping } = running;
+  const whole = await piped;
+  pace.hurry();
+  if (whole) {
+    await metered;
+    if (sink.complete()) {
+      await close(running.writable);
+      return 'whole';
+    }
+    return (await say(running, 'cut')) ? 'cut' : 'left';
+  }
+  if (client.aborted) {
+    // What has arrived was delivered or nearly so: it is read before the upstream is let go.
+    await scheduler.wait(READ_OUT_MS);
+    cancelUpstream();
+    await Promise.race([metered, scheduler.wait(READ_OUT_MS)]);
+    return 'left';
+  }
+  const how: How = stopping.signal.aborted ? (stopping.signal.reason as How) : 'cut';
+  cancelUpstream();
+  await Promise.race([metered, scheduler.wait(READ_OUT_MS)]);
+  return (await say(running, how)) ? how : 'left';
+}
+
+/** How long a client's leaving may be used to read what has already come. */
+const READ_OUT_MS = 100;
+/** A client that does not even take the last words. */
+const LAST_WORDS_MS_MAX = 5_000;
+
+/** Ends the client's body with the truth; false when the client is no longer there. */
+async function say(running: Running, how: How): Promise<boolean> {
+  const { writable, lastWords, client } = running;
+  const writer = writable.getWriter();
+  if (lastWords === null) {
+    await writer.abort(new Error('the upstream broke off')).catch(ignore);
+    return !client.aborted;
+  }
+  const said = writer.write(lastWords(how)).then(
+    () => true,
+    () => false,
+  );
+  const late = scheduler.wait(LAST_WORDS_MS_MAX).then(() => false);
+  const heard = await Promise.race([said, late]);
+  if (heard) await writer.close().catch(ignore);
+  else await writer.abort().catch(ignore);
+  return heard;
+}
+
+async function close(writable: WritableStream<Uint8Array>): Promise<void> {
+  await writable.close().catch(ignore);
+}
+
+function ignore(): void {
+  // Who has left needs no farewell.
+}
+
+const BUFFER_BYTES = 64 * 1024;
+const FIRST_NAP_MS = 8;
+const LONGEST_NAP_MS = 250;
+
+/** Reads whatever has gathered, then naps, longer each time, until hurried. */
+async function readLazily(
+  branch: ReadableStream<Uint8Array>,
+  sink: Sink,
+  pace: Pace,
+): Promise<void> {
+  const reader = branch.getReader({ mode: 'byob' });
+  let buffer = new Uint8Array(BUFFER_BYTES);
+  try {
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop -- a stream is read in order
+      const { value, done } = await reader.read(buffer);
+      if (value !== undefined) sink.push(value);
+      if (done || value === undefined) return;
+      buffer = new Uint8Array(value.buffer);
+      // A full buffer says that more is waiting: no nap, so that nothing piles up.
+      // oxlint-disable-next-line no-await-in-loop
+      if (value.byteLength < BUFFER_BYTES) await pace.nap();
+    }
+  } catch {
+    // The other branch learns the same, and says so.
+  }
+}
+
+/** When the meter reads next. */
+class Pace {
+  #napMs = FIRST_NAP_MS;
+  #hurried = false;
+  #wake: (() => void) | null = null;
+
+  nap(): Promise<void> {
+    if (this.#hurried) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, this.#napMs);
+      this.#napMs = Math.min(this.#napMs * 2, LONGEST_NAP_MS);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** No more naps: what is left is read at once. */
+  hurry(): void {
+    this.#hurried = true;
+    this.#wake?.();
+  }
+}
