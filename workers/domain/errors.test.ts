@@ -37,10 +37,12 @@ const EXAMPLES: Examples = {
   })),
   'too-many-refusals': [{ kind: 'too-many-refusals', retryAfterMs: 60_000 }],
   'no-upstream': [{ kind: 'no-upstream', retryAfterMs: 5_000 }],
-  'upstream-failed': (['unreachable', 'credential', 'redirect', 'unreadable'] as const).map((why) => ({
-    kind: 'upstream-failed',
-    why,
-  })),
+  'upstream-failed': (['unreachable', 'credential', 'redirect', 'unreadable'] as const).map(
+    (why) => ({
+      kind: 'upstream-failed',
+      why,
+    }),
+  ),
   'upstream-ended': [{ kind: 'upstream-ended' }],
   'upstream-timeout': [{ kind: 'upstream-timeout' }],
   'ended-by-relay': (['revoked', 'stopped', 'limit'] as const).map((why) => ({
@@ -85,9 +87,8 @@ describe('facts', () => {
   });
 
   it('never show an upstream that refused the credential as the 401 of the client', () => {
-    expect(EXAMPLES['upstream-failed'].map((error) => facts(error).status)).toEqual([
-      502, 502, 502,
-    ]);
+    const statuses = EXAMPLES['upstream-failed'].map((error) => facts(error).status);
+    expect(new Set(statuses)).toEqual(new Set([502]));
   });
 
   it('name the amounts when credit is used up', () => {

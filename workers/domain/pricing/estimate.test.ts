@@ -1,0 +1,70 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { likelyInputNanos, outputTokensDelivered } from './estimate';
+import { findPrice } from './find';
+import { LIST_ALIASES, LIST_PRICES } from './list-prices';
+
+const NO_MEDIA = { small: 0, medium: 0, large: 0 };
+
+describe('likelyInputNanos', () => {
+  it('takes 2.6 bytes for a token, at the 5-minute write price', () => {
+    const price = rowOf('claude-opus-5-5');
+    expect(likelyInputNanos({ textBytes: 2_600, media: NO_MEDIA }, price)).toBe(5_000_000);
+    // 38.46 tokens are 39.
+    expect(likelyInputNanos({ textBytes: 100, media: NO_MEDIA }, price)).toBe(39 * 5_000);
+    expect(likelyInputNanos({ textBytes: 0, media: NO_MEDIA }, price)).toBe(0);
+  });
+
+  it('prices in the band that so many tokens fall into', () => {
+    const price = rowOf('claude-haiku-5-5');
+    const short = likelyInputNanos({ textBytes: 260_000, media: NO_MEDIA }, price);
+    const long = likelyInputNanos({ textBytes: 260_001, media: NO_MEDIA }, price);
+    expect([short, long]).toEqual([12_500_000, 100_001 * 625]);
+  });
+
+  it('counts media by size class, whatever their bytes', () => {
+    const price = rowOf('claude-opus-5-5');
+    const cost = (media: Partial<typeof NO_MEDIA>) =>
+      likelyInputNanos({ textBytes: 0, media: { ...NO_MEDIA, ...media } }, price);
+    expect(cost({ medium: 1 })).toBe(1_600 * 5_000);
+    expect(cost({ small: 1 })).toBeLessThan(cost({ medium: 1 }));
+    expect(cost({ medium: 1 })).toBeLessThan(cost({ large: 1 }));
+    expect(cost({ small: 2, medium: 1, large: 3 })).toBe(
+      2 * cost({ small: 1 }) + cost({ medium: 1 }) + 3 * cost({ large: 1 }),
+    );
+  });
+
+  it('is a whole amount that grows with the text, for every model and any body size', () => {
+    const bytes = fc.integer({ min: 0, max: 32 * 1_048_576 });
+    fc.assert(
+      fc.property(fc.constantFrom(...LIST_PRICES), bytes, bytes, (price, a, b) => {
+        const [less, more] = a < b ? [a, b] : [b, a];
+        const cost = (textBytes: number) => likelyInputNanos({ textBytes, media: NO_MEDIA }, price);
+        expect(Number.isSafeInteger(cost(more))).toBe(true);
+        expect(cost(more)).toBeGreaterThanOrEqual(cost(less));
+      }),
+    );
+  });
+});
+
+describe('outputTokensDelivered', () => {
+  it('believes the reported count when it is the larger', () => {
+    expect(outputTokensDelivered({ reportedOutput: 500, deliveredBytes: 300 })).toBe(500);
+  });
+
+  it('takes a token for each three bytes begun when that is more', () => {
+    expect(outputTokensDelivered({ reportedOutput: 1, deliveredBytes: 300 })).toBe(100);
+    expect(outputTokensDelivered({ reportedOutput: 1, deliveredBytes: 301 })).toBe(101);
+  });
+
+  it('is zero when nothing was reported and nothing delivered', () => {
+    expect(outputTokensDelivered({ reportedOutput: 0, deliveredBytes: 0 })).toBe(0);
+  });
+});
+
+function rowOf(model: string) {
+  const at = Date.UTC(2026, 10, 23);
+  const row = findPrice({ version: 1, rows: LIST_PRICES, aliases: LIST_ALIASES }, model, at);
+  if (row === null) throw new Error(`no price of ${model}`);
+  return row;
+}
