@@ -93,8 +93,11 @@ describe('resolveModel', () => {
     expect(resolveModel(catalogue, `anthropic.${dated.model}`)).toBe(dated.model);
   });
 
-  it('refuses a hostile text without reading it', () => {
-    expect(resolveModel(CATALOGUE, 'anthropic.'.repeat(100_000))).toBe(null);
+  it('does not look up a text longer than any id, even one that is listed', () => {
+    const longest = 'm'.repeat(200);
+    const aliases = { [longest]: 'claude-opus-5', [`${longest}m`]: 'claude-opus-5' };
+    expect(resolveModel({ ...CATALOGUE, aliases }, longest)).toBe('claude-opus-5');
+    expect(resolveModel({ ...CATALOGUE, aliases }, `${longest}m`)).toBe(null);
   });
 });
 
