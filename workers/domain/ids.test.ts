@@ -66,11 +66,13 @@ describe('prefixedId', () => {
 });
 
 describe('base58', () => {
+  const hex = (bytes: Uint8Array): string =>
+    Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+
   it('keeps the order of the bytes', () => {
     const bytes = fc.uint8Array({ minLength: 16, maxLength: 16 });
     fc.assert(
       fc.property(bytes, bytes, (a, b) => {
-        const hex = (value: Uint8Array): string => Buffer.from(value).toString('hex');
         const left = base58(a, 22);
         const right = base58(b, 22);
         expect(left < right).toBe(hex(a) < hex(b));

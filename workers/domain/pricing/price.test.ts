@@ -55,7 +55,7 @@ describe('priceUsage', () => {
     );
   });
 
-  it('prices the asked model by the numbers of the lease, whatever the catalogue says by now', () => {
+  it('prices the asked model by the numbers of the lease, whatever came since', () => {
     const asked = rowOf('claude-opus-5');
     const raised = { ...asked, bands: [{ ...asked.bands[0], input: 99_000_000 }] as const };
     const catalogue = { ...CATALOGUE, rows: [raised] };
