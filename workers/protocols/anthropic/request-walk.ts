@@ -1,0 +1,209 @@
+// Finds, in any part of a Messages body, what counts wherever it stands: ids of things that the
+// provider holds, cache lifetimes, inline media, server tools. Values that the client's own tools
+// define (tool inputs, schemas, examples) are skipped whole: a `file_id` in there is the client's
+// word, not the provider's. It judges nothing and refuses nothing but an endless list of ids.
+
+import type { RequestSizes } from '../../domain/ledger/calls';
+import type { ByteRange, JsonCursor } from '../json-cursor';
+import type { HeldId } from '../protocol';
+
+/** More ids than this in one body are refused: each must be looked up. */
+export const HELD_IDS_MAX = 100;
+/** Ids and tokens longer than this, as written, are refused. */
+const HELD_ID_BYTES_MAX = 4_096;
+/** What a server tool may be called when it sets no `max_uses`. */
+export const SERVER_TOOL_USES_DEFAULT = 5;
+const SERVER_TOOL_USES_MAX = 1_000_000;
+/** More other models than this in one body are refused. */
+export const MODELS_MAX = 20;
+const WORD_BYTES_MAX = 256;
+
+const SMALL_MEDIA_BYTES = 64 * 1_024;
+const MEDIUM_MEDIA_BYTES = 1_024 * 1_024;
+
+/**
+ * Tools that the provider runs and whose results are read as input, by the start of their dated
+ * type. Tool search is not here: what it loads are definitions, whose text is in the body already.
+ */
+const SERVER_TOOL = /^(?:web_search|web_fetch|code_execution|advisor)_\d|^mcp_toolset$/;
+
+/** What the walk gathers. Text ranges are gathered only while `texts` is a list. */
+export interface Findings {
+  readonly heldIds: HeldId[];
+  readonly models: string[];
+  cacheTtl: RequestSizes['cacheTtl'];
+  serverToolUses: number;
+  readonly media: { small: number; medium: number; large: number };
+  /** Bytes of base64 data, as written. */
+  mediaBytes: number;
+  texts: ByteRange[] | null;
+  /** The first thing wrong with the body, in words for the client. */
+  problem: string | null;
+}
+
+/** Keys that the walk must hear by name. */
+export const WALKED_KEYS = [
+  'cache_control',
+  'caching',
+  'content',
+  'data',
+  'definition',
+  'file_id',
+  'input',
+  'input_examples',
+  'input_schema',
+  'max_uses',
+  'model',
+  'schema',
+  'source',
+  'text',
+  'ttl',
+  'type',
+] as const;
+
+/** Nothing found yet. */
+export function noFindings(): Findings {
+  return {
+    heldIds: [],
+    models: [],
+    cacheTtl: 'none',
+    serverToolUses: 0,
+    media: { small: 0, medium: 0, large: 0 },
+    mediaBytes: 0,
+    texts: null,
+    problem: null,
+  };
+}
+
+/** Walks one value of any shape. */
+export function walkValue(cursor: JsonCursor, findings: Findings): void {
+  if (cursor.enterObject()) {
+    for (let key = cursor.nextKey(); key !== null; key = cursor.nextKey()) {
+      walkField(key, cursor, findings);
+    }
+  } else if (cursor.enterArray()) {
+    while (cursor.nextElement()) walkValue(cursor, findings);
+  } else {
+    cursor.skip();
+  }
+}
+
+/** Walks the value of `key` in an object that has no reader of its own. */
+export function walkField(key: string, cursor: JsonCursor, findings: Findings): void {
+  switch (key) {
+    case 'file_id':
+      readHeldId('file_id', cursor, findings);
+      return;
+    case 'cache_control':
+    case 'caching':
+      return readCacheControl(cursor, findings);
+    case 'source':
+      return readSource(cursor, findings);
+    case 'definition':
+      return readTool(cursor, findings);
+    case 'text':
+      return readText(cursor, findings);
+    case 'input':
+    case 'input_examples':
+    case 'input_schema':
+    case 'schema':
+      return cursor.skip();
+    default:
+      return walkValue(cursor, findings);
+  }
+}
+
+/** Notes a string as an id that the provider holds and answers it; other values are walked. */
+export function readHeldId(field: string, cursor: JsonCursor, findings: Findings): string | null {
+  if (cursor.kind() !== 'string') {
+    walkValue(cursor, findings);
+    return null;
+  }
+  const id = cursor.readString(HELD_ID_BYTES_MAX);
+  if (id === null) findings.problem ??= `${field}: String is too long`;
+  else holdId({ field, id }, findings);
+  return id;
+}
+
+/** Keeps an id once. One more than the bound is a problem: none may go unchecked. */
+export function holdId(held: HeldId, findings: Findings): void {
+  if (held.id === '' || findings.heldIds.some((other) => other.id === held.id)) return;
+  if (findings.heldIds.length < HELD_IDS_MAX) findings.heldIds.push(held);
+  else findings.problem ??= `${held.field}: at most ${HELD_IDS_MAX} different ids in one request`;
+}
+
+/** `{type, ttl?}`: an unknown lifetime counts as the dearest one known. */
+export function readCacheControl(cursor: JsonCursor, findings: Findings): void {
+  if (!cursor.enterObject()) return walkValue(cursor, findings);
+  if (findings.cacheTtl === 'none') findings.cacheTtl = '5m';
+  for (let key = cursor.nextKey(); key !== null; key = cursor.nextKey()) {
+    if (key !== 'ttl' || cursor.kind() !== 'string') walkValue(cursor, findings);
+    else if (cursor.readString(WORD_BYTES_MAX) !== '5m') findings.cacheTtl = '1h';
+  }
+}
+
+/** An entry of `tools`, or a tool defined in the conversation. */
+export function readTool(cursor: JsonCursor, findings: Findings): void {
+  if (!cursor.enterObject()) return walkValue(cursor, findings);
+  let isServerTool = false;
+  let uses: number | null = null;
+  const models: string[] = [];
+  for (let key = cursor.nextKey(); key !== null; key = cursor.nextKey()) {
+    if (key === 'type') {
+      isServerTool ||= SERVER_TOOL.test(cursor.readString(WORD_BYTES_MAX) ?? '');
+    } else if (key === 'max_uses' && cursor.kind() === 'number') {
+      uses = Math.max(uses ?? 0, Math.ceil(cursor.readNumber() ?? 0), 0);
+    } else if (key === 'model' && cursor.kind() === 'string') {
+      models.push(cursor.readString(WORD_BYTES_MAX) ?? '');
+    } else {
+      walkField(key, cursor, findings);
+    }
+  }
+  if (!isServerTool) return;
+  const more = Math.min(uses ?? SERVER_TOOL_USES_DEFAULT, SERVER_TOOL_USES_MAX);
+  findings.serverToolUses = Math.min(findings.serverToolUses + more, SERVER_TOOL_USES_MAX);
+  // An advisor answers at its own model's price, like a fallback.
+  for (const model of models) addModel(model, findings);
+}
+
+/** Another model that the request allows. */
+export function addModel(model: string, findings: Findings): void {
+  if (model === '' || findings.models.includes(model)) return;
+  if (findings.models.length < MODELS_MAX) findings.models.push(model);
+  else findings.problem ??= `fallbacks: at most ${MODELS_MAX} different models in one request`;
+}
+
+/**
+ * The source of an image or a document. Base64 data is counted by its decoded size and not as text;
+ * what lies at a URL or in a file has an unknown size and counts as large; anything else is text.
+ */
+function readSource(cursor: JsonCursor, findings: Findings): void {
+  if (!cursor.enterObject()) return walkValue(cursor, findings);
+  const types: (string | null)[] = [];
+  let dataBytes = 0;
+  for (let key = cursor.nextKey(); key !== null; key = cursor.nextKey()) {
+    if (key === 'type') {
+      types.push(cursor.readString(WORD_BYTES_MAX));
+    } else if (key === 'data' && cursor.kind() === 'string') {
+      const range = cursor.readRange();
+      if (range !== null) dataBytes += range[1] - range[0];
+    } else {
+      walkField(key, cursor, findings);
+    }
+  }
+  const { media } = findings;
+  if (types.some((type) => type === 'url' || type === 'file')) media.large += 1;
+  // Every `type` must say base64, should a hostile body give two.
+  if (types.length === 0 || types.some((type) => type !== 'base64')) return;
+  findings.mediaBytes += dataBytes;
+  const bytes = Math.floor((dataBytes * 3) / 4);
+  if (bytes <= SMALL_MEDIA_BYTES) media.small += 1;
+  else if (bytes <= MEDIUM_MEDIA_BYTES) media.medium += 1;
+  else media.large += 1;
+}
+
+function readText(cursor: JsonCursor, findings: Findings): void {
+  const range = cursor.readRange();
+  if (range === null) walkValue(cursor, findings);
+  else findings.texts?.push(range);
+}
