@@ -1,0 +1,42 @@
+// The Worker's secrets: which there are, what a new one is, and which of them this deployment has
+// to bring. What Cloudflare holds already is never read (it cannot be) and never replaced.
+
+import { randomBytes } from 'node:crypto';
+import { Stop } from '../lib/say.mjs';
+import { readSettings } from '../lib/settings.mjs';
+
+const SECRET_BYTES = 32;
+
+/**
+ * Makes a secret in the form that workers/platform/env.ts reads.
+ * @type {Record<string, () => string>}
+ */
+export const MAKERS = {
+  KEY_TAG_SECRETS: () => JSON.stringify({ 1: randomBytes(SECRET_BYTES).toString('base64url') }),
+  MASTER_KEYS: () => JSON.stringify({ 1: randomBytes(SECRET_BYTES).toString('base64') }),
+  CONVERSATION_SECRET: () => randomBytes(SECRET_BYTES).toString('base64url'),
+};
+
+export const LASTING_SECRETS = Object.keys(MAKERS);
+/** Without their old values what the database holds cannot be used. */
+export const IRREPLACEABLE_SECRETS = ['KEY_TAG_SECRETS', 'MASTER_KEYS'];
+export const SETUP_SECRET = 'SETUP_SECRET';
+export const ACCOUNTS_SECRET = 'ENVIRONMENT_ACCOUNTS';
+
+/** A secret for the setup door. */
+export function newSetupSecret() {
+  return randomBytes(SECRET_BYTES).toString('base64url');
+}
+
+/**
+ * The upstream accounts that the caller's environment gives.
+ * @param {NodeJS.ProcessEnv} environment
+ * @returns {readonly import('../lib/settings.mjs').Account[]}
+ */
+export function accountsOf(environment) {
+  const { ANTHROPIC_API_KEY, ANTHROPIC_UPSTREAM_URL } = environment;
+  const { accounts } = readSettings({ ANTHROPIC_API_KEY, ANTHROPIC_UPSTREAM_URL });
+  const isPlain = accounts.some(({ baseUrl }) => !baseUrl.startsWith('https://'));
+  if (isPlain) throw new Stop('ANTHROPIC_UPSTREAM_URL must begin with https:// in production.');
+  return accounts;
+}
