@@ -3,7 +3,7 @@
 
 import type { RelayError } from '../domain/errors';
 import { log } from '../observe/log';
-import { renderError } from '../protocols/anthropic';
+import { anthropic } from '../protocols/anthropic';
 import type { Visit } from './journey';
 
 /** Of the upstream's headers these stay here: they describe the account or the connection. */
@@ -47,7 +47,7 @@ export function errorAnswer(asked: Asked, error: RelayError): Response {
     const detail = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
     log('internal-error', { request: asked.requestId, detail });
   }
-  const { status, headers, body } = renderError(error, asked.requestId);
+  const { status, headers, body } = anthropic.renderError(error, asked.requestId);
   const answer = new Headers(headers);
   addOwn(answer, asked);
   return new Response(asked.request.method === 'HEAD' ? null : body, { status, headers: answer });

@@ -109,6 +109,5 @@ function price(usage: Usage, { lease, snapshot }: Priced): Pick<Ending, 'usage' 
     catalogue: snapshot.catalogue,
     at: lease.admittedAt,
   });
-  const flags = [...new Set([...usage.flags, ...priced.flags])];
-  return { usage: { ...usage, flags }, costNanos: priced.costNanos };
+  return { usage: { ...usage, flags: priced.flags }, costNanos: priced.costNanos };
 }

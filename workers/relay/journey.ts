@@ -13,7 +13,7 @@ export interface Visit {
   readonly request: Request;
   readonly url: URL;
   readonly env: Env;
-  readonly ctx: ExecutionContext;
+  readonly ctx: Pick<ExecutionContext, 'waitUntil'>;
   readonly config: Config;
   readonly operation: Operation;
   readonly requestId: RequestId;

@@ -1,7 +1,7 @@
 // The meter of one answer: the protocol's own reader for events, the whole document for JSON, and
 // for anything else only the knowledge that nothing could be read.
 
-import { createStreamMeter, readJsonAnswer } from '../protocols/anthropic';
+import { anthropic } from '../protocols/anthropic';
 import type { MeterOptions, MeterReading } from '../protocols/protocol';
 import type { Sink } from './stream';
 
@@ -23,7 +23,7 @@ export function meterOf(type: AnswerType, options: MeterOptions): Meter {
 }
 
 function eventMeter(options: MeterOptions): Meter {
-  const meter = createStreamMeter(options);
+  const meter = anthropic.createStreamMeter(options);
   let tail = '';
   return {
     push: (bytes) => {
@@ -44,7 +44,7 @@ function documentMeter(type: 'json' | 'other', options: MeterOptions): Meter {
   let pieces: Uint8Array[] = [];
   let length = 0;
   let reading: MeterReading | null = null;
-  const read = (): MeterReading => readJsonAnswer(joined(pieces, length), options);
+  const read = (): MeterReading => anthropic.readJsonAnswer(joined(pieces, length), options);
   return {
     push: (bytes) => {
       length += bytes.byteLength;
@@ -60,7 +60,7 @@ function documentMeter(type: 'json' | 'other', options: MeterOptions): Meter {
 }
 
 function unread(options: MeterOptions): MeterReading {
-  return readJsonAnswer(NOTHING, options);
+  return anthropic.readJsonAnswer(NOTHING, options);
 }
 
 function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {

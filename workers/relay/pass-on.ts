@@ -2,7 +2,7 @@
 // they are; a short JSON answer is read whole and passed on; everything else flows.
 
 import type { RelayError } from '../domain/errors';
-import { renderStreamError } from '../protocols/anthropic';
+import { anthropic } from '../protocols/anthropic';
 import type { MeterOptions } from '../protocols/protocol';
 import { endedByRelay, errorAnswer, passedHeaders } from './answer';
 import type { Ending, How } from './ending';
@@ -116,7 +116,7 @@ function lastWords(journey: Journey, how: How, meter: Meter): Uint8Array {
       ? endedByRelay(how)
       : { kind: 'upstream-ended' };
   const before = meter.midEvent() ? '\n\n' : '';
-  return encoder.encode(before + renderStreamError(error, journey.requestId));
+  return encoder.encode(before + anthropic.renderStreamError(error, journey.requestId));
 }
 
 function meterOptions(journey: Journey): MeterOptions {

@@ -5,7 +5,7 @@ import type { RelayError } from '../domain/errors';
 import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
 import { SECOND_MS } from '../domain/time';
-import { readEssentials } from '../protocols/anthropic';
+import { anthropic } from '../protocols/anthropic';
 import type { ReadBody } from './journey';
 
 /** The Messages API's own limit. */
@@ -34,7 +34,7 @@ export async function readBody(
     share.release();
     return plain;
   }
-  const essentials = readEssentials(plain.value, operation);
+  const essentials = anthropic.readEssentials(plain.value, operation);
   if (!essentials.ok) {
     share.release();
     return essentials;

@@ -7,7 +7,7 @@ import { checkHealth } from '../observe/health';
 import { configOf } from '../platform/env';
 import { ledgerOf } from '../platform/objects';
 import { randomBytes } from '../platform/random';
-import { renderError } from '../protocols/anthropic';
+import { anthropic } from '../protocols/anthropic';
 import { errorAnswer, jsonAnswer, preflightAnswer } from './answer';
 import { handle } from './handle';
 import type { Bearer, Visit } from './journey';
@@ -21,13 +21,13 @@ import { routeOf } from './routes';
 export async function relay(
   request: Request,
   env: Env,
-  ctx: ExecutionContext,
+  ctx: Visit['ctx'],
 ): Promise<Response> {
   const receivedAt = Date.now();
   const requestId = newId('request', receivedAt, randomBytes(ID_RANDOM_BYTES));
   const config = configOf(env);
   if (!config.ok) {
-    const { status, headers, body } = renderError(config.error, requestId);
+    const { status, headers, body } = anthropic.renderError(config.error, requestId);
     return new Response(body, { status, headers });
   }
   const url = new URL(request.url);
