@@ -1,0 +1,53 @@
+// Rows as the copies that Ledger objects keep: the same JSON for a load and for a push, made by
+// the database so that its version is the one of the change, and checked when read.
+
+import { sql } from 'drizzle-orm';
+import * as z from 'zod/mini';
+import type { KeyId, UserId, WalletId } from '../domain/ids';
+import { isId } from '../domain/ids';
+import type { Copy } from '../domain/ledger/copies';
+import { keys, users, wallets } from './schema';
+
+/** JSON of the KeyCopy of a row of `keys`. */
+export const KEY_COPY = sql<string>`json_object('kind', 'key', 'id', ${keys.id},
+  'walletId', ${keys.walletId}, 'userId', ${keys.userId}, 'name', ${keys.name},
+  'hash', ${keys.hash}, 'previous', CASE WHEN ${keys.previousHash} IS NULL THEN NULL
+    ELSE json_object('hash', ${keys.previousHash}, 'until', ${keys.previousUntil}) END,
+  'status', ${keys.status}, 'expiresAt', ${keys.expiresAt}, 'version', ${keys.version})`;
+
+/** JSON of the UserCopy of a row of `users`. */
+export const USER_COPY = sql<string>`json_object('kind', 'user', 'id', ${users.id},
+  'status', ${users.status}, 'timeZone', ${users.timeZone}, 'version', ${users.version})`;
+
+/** JSON of the WalletCopy of a row of `wallets`. */
+export const WALLET_COPY = sql<string>`json_object('kind', 'wallet', 'id', ${wallets.id},
+  'userId', ${wallets.userId}, 'status', ${wallets.status}, 'version', ${wallets.version})`;
+
+/** The copy in `text`; throws where it is none. */
+export function readCopy(text: string): Copy {
+  return copy.parse(JSON.parse(text));
+}
+
+const userId = z.custom<UserId>((value) => typeof value === 'string' && isId('user', value));
+const walletId = z.custom<WalletId>((value) => typeof value === 'string' && isId('wallet', value));
+const keyId = z.custom<KeyId>((value) => typeof value === 'string' && isId('key', value));
+/** zod's `int` is a safe integer. */
+const version = z.int();
+const status = z.enum(['active', 'suspended', 'deleted']);
+
+const copy = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('user'), id: userId, status, timeZone: z.string(), version }),
+  z.object({ kind: z.literal('wallet'), id: walletId, userId, status, version }),
+  z.object({
+    kind: z.literal('key'),
+    id: keyId,
+    walletId,
+    userId,
+    name: z.string(),
+    hash: z.string(),
+    previous: z.nullable(z.object({ hash: z.string(), until: z.int() })),
+    status: z.enum(['active', 'disabled', 'deleted']),
+    expiresAt: z.nullable(z.int()),
+    version,
+  }),
+]);

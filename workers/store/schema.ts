@@ -1,0 +1,220 @@
+// Every table of the D1 database, in one place. `drizzle-kit generate` makes a migration from it;
+// STRICT and WITHOUT ROWID are then added by hand (drizzle cannot say them). It holds no query.
+// docs/storage.md says who owns a row and how long it lives.
+
+import { customType, index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+import type { AccountId, KeyId, RequestId, UserId, WalletId } from '../domain/ids';
+import type { Certainty, Closing } from '../domain/ledger/calls';
+import type { Nanos } from '../domain/money';
+import { nanos } from '../domain/money';
+import type { Region } from '../domain/region';
+import type { AccountKind, SnapshotAccount } from '../domain/snapshot';
+
+/** Nano-dollars in an INTEGER column; a value that is no safe integer throws, both ways. */
+const nanosColumn = customType<{ data: Nanos; driverData: number }>({
+  dataType: () => 'integer',
+  toDriver: (value) => nanos(value),
+  fromDriver: (value) => nanos(value),
+});
+
+/** People. A deleted one stays as a tombstone. */
+export const users = sqliteTable('users', {
+  id: text('id').$type<UserId>().primaryKey(),
+  /** Trimmed and lower-case, so that unique means one person. */
+  email: text('email').notNull().unique('users_email'),
+  name: text('name').notNull(),
+  role: text('role', { enum: ['admin', 'user', 'viewer'] }).notNull(),
+  /** argon2id as a PHC string. */
+  password: text('password').notNull(),
+  status: text('status', { enum: ['active', 'suspended', 'deleted'] }).notNull(),
+  /** IANA name. */
+  timeZone: text('time_zone').notNull(),
+  version: integer('version').notNull(),
+  createdAt: integer('created_at').notNull(),
+});
+
+/** What pays. Its balance is in its Ledger object; `balances` is a copy for reports. */
+export const wallets = sqliteTable(
+  'wallets',
+  {
+    id: text('id').$type<WalletId>().primaryKey(),
+    userId: text('user_id').$type<UserId>().notNull(),
+    /** Where the object lives; given once. */
+    region: text('region').$type<Region>().notNull(),
+    status: text('status', { enum: ['active', 'suspended', 'deleted'] }).notNull(),
+    version: integer('version').notNull(),
+    createdAt: integer('created_at').notNull(),
+  },
+  (table) => [index('wallets_user').on(table.userId)],
+);
+
+/** API keys; the key itself is never stored. */
+export const keys = sqliteTable('keys', {
+  id: text('id').$type<KeyId>().primaryKey(),
+  walletId: text('wallet_id').$type<WalletId>().notNull(),
+  userId: text('user_id').$type<UserId>().notNull(),
+  name: text('name').notNull(),
+  /** SHA-256 of the whole key, base64url. */
+  hash: text('hash').notNull(),
+  /** Of the key before a rotation, which opens until `previous_until` (Unix ms). */
+  previousHash: text('previous_hash'),
+  previousUntil: integer('previous_until'),
+  /** Version of the secret that signed the key: a version goes when no live key uses it. */
+  tagVersion: text('tag_version').notNull(),
+  status: text('status', { enum: ['active', 'disabled', 'deleted'] }).notNull(),
+  /** Unix ms; null: never. */
+  expiresAt: integer('expires_at'),
+  version: integer('version').notNull(),
+  createdAt: integer('created_at').notNull(),
+});
+
+/** Upstream credentials, sealed. */
+export const accounts = sqliteTable('accounts', {
+  id: text('id').$type<AccountId>().primaryKey(),
+  name: text('name').notNull(),
+  kind: text('kind').$type<AccountKind>().notNull(),
+  /** Without a trailing slash. */
+  baseUrl: text('base_url').notNull(),
+  credentialKeyVersion: text('credential_key_version').notNull(),
+  credentialIv: text('credential_iv').notNull(),
+  credentialCiphertext: text('credential_ciphertext').notNull(),
+  status: text('status').$type<SnapshotAccount['status']>().notNull(),
+  group: text('cache_group'),
+  weight: integer('weight').notNull(),
+  priority: integer('priority').notNull(),
+  /** JSON array; null: every model that has a price. */
+  models: text('models', { mode: 'json' }).$type<readonly string[]>(),
+  /** Rows of the environment follow it (store/environment.ts); the others are an admin's. */
+  origin: text('origin', { enum: ['environment', 'admin'] }).notNull(),
+  version: integer('version').notNull(),
+  createdAt: integer('created_at').notNull(),
+});
+
+/** Price rows. Those of source `list` come with the release, those of `admin` are never touched. */
+export const prices = sqliteTable('prices', {
+  id: text('id').primaryKey(),
+  model: text('model').notNull(),
+  effectiveFrom: integer('effective_from').notNull(),
+  /** JSON of a PriceRow. */
+  document: text('document').notNull(),
+  source: text('source', { enum: ['list', 'admin'] }).notNull(),
+  version: integer('version').notNull(),
+});
+
+/** Other names of models. */
+export const aliases = sqliteTable('aliases', {
+  alias: text('alias').primaryKey(),
+  model: text('model').notNull(),
+  source: text('source', { enum: ['list', 'admin'] }).notNull(),
+});
+
+/** Named values. `snapshot_version` is its row's `version` alone. */
+export const settings = sqliteTable('settings', {
+  name: text('name').primaryKey(),
+  /** JSON. */
+  value: text('value').notNull(),
+  version: integer('version').notNull(),
+});
+
+/** What must still reach an object; written in the batch of the change, gone when delivered. */
+export const outbox = sqliteTable('outbox', {
+  /** `<kind>:<subject>:<version>`, for a user with the wallet behind it; one row a version. */
+  id: text('id').primaryKey(),
+  kind: text('kind', { enum: ['key', 'user', 'wallet', 'credit', 'snapshot'] }).notNull(),
+  subjectId: text('subject_id').notNull(),
+  /** Whose Ledger object; null for the snapshot, which goes to Pool. */
+  walletId: text('wallet_id').$type<WalletId>(),
+  region: text('region').$type<Region>(),
+  version: integer('version').notNull(),
+  /** JSON: a Copy, a CreditCall, or null. */
+  payload: text('payload').notNull(),
+  createdAt: integer('created_at').notNull(),
+});
+
+/** Token counts, in the units that are priced. */
+const counts = {
+  inputTokens: integer('input_tokens').notNull(),
+  cacheWrite5mTokens: integer('cache_write_5m_tokens').notNull(),
+  cacheWrite1hTokens: integer('cache_write_1h_tokens').notNull(),
+  cacheReadTokens: integer('cache_read_tokens').notNull(),
+  outputTokens: integer('output_tokens').notNull(),
+  webSearches: integer('web_searches').notNull(),
+  costNanos: nanosColumn('cost_nanos').notNull(),
+} as const;
+
+/** The request log: the id is ordered by time and the only index, so a line costs one row. */
+export const requests = sqliteTable('requests', {
+  id: text('id').$type<RequestId>().primaryKey(),
+  /** Unix ms; everything is dated by it. */
+  admittedAt: integer('admitted_at').notNull(),
+  walletId: text('wallet_id').$type<WalletId>().notNull(),
+  userId: text('user_id').$type<UserId>().notNull(),
+  keyId: text('key_id').$type<KeyId>().notNull(),
+  model: text('model').notNull(),
+  /** Of the price row that it was priced with. */
+  priceId: text('price_id'),
+  accountId: text('account_id').$type<AccountId>(),
+  closing: text('closing').$type<Closing>().notNull(),
+  certainty: text('certainty').$type<Certainty>().notNull(),
+  status: integer('status'),
+  ...counts,
+  admitMs: integer('admit_ms'),
+  firstByteMs: integer('first_byte_ms'),
+  totalMs: integer('total_ms'),
+  /** JSON array of UsageFlag. */
+  flags: text('flags').notNull(),
+  /** JSON array of Attempt. */
+  attempts: text('attempts').notNull(),
+  session: text('session'),
+  agent: text('agent'),
+  requestClass: text('request_class'),
+  prompt: text('prompt'),
+});
+
+/** Sums per quarter of an hour; statements add to a row, never set it. '' where there is none. */
+export const rollups = sqliteTable(
+  'rollups',
+  {
+    /** Unix ms at which the 15 minutes (UTC) begin. */
+    slot: integer('slot').notNull(),
+    userId: text('user_id').notNull(),
+    keyId: text('key_id').notNull(),
+    model: text('model').notNull(),
+    accountId: text('account_id').notNull(),
+    closing: text('closing').$type<Closing>().notNull(),
+    requests: integer('requests').notNull(),
+    ...counts,
+    /** JSON arrays of counts, one a bucket: whole duration, and time to the first byte. */
+    totalHistogram: text('total_histogram').notNull(),
+    firstByteHistogram: text('first_byte_histogram').notNull(),
+  },
+  (table) => [
+    primaryKey({
+      columns: [table.slot, table.userId, table.keyId, table.model, table.accountId, table.closing],
+    }),
+  ],
+);
+
+/** The number of the last batch that a wallet's object has brought here. */
+export const ledgerCursor = sqliteTable('ledger_cursor', {
+  walletId: text('wallet_id').$type<WalletId>().primaryKey(),
+  n: integer('n').notNull(),
+});
+
+/** Balances as of the last batch: for reports, never for a decision. */
+export const balances = sqliteTable('balances', {
+  walletId: text('wallet_id').$type<WalletId>().primaryKey(),
+  balanceNanos: nanosColumn('balance_nanos').notNull(),
+  /** Unix ms. */
+  asOf: integer('as_of').notNull(),
+});
+
+/** Closings that could not reach their object in time; the cron replays them. */
+export const lateSettles = sqliteTable('late_settles', {
+  requestId: text('request_id').$type<RequestId>().primaryKey(),
+  walletId: text('wallet_id').$type<WalletId>().notNull(),
+  region: text('region').$type<Region>().notNull(),
+  /** JSON of a SettleCall. */
+  payload: text('payload').notNull(),
+  createdAt: integer('created_at').notNull(),
+});

@@ -1,0 +1,47 @@
+// The snapshot that the relay works from, read whole and at one instant. Pool calls it; nobody on
+// the relay path does.
+
+import { asc, eq } from 'drizzle-orm';
+import type { Snapshot } from '../domain/snapshot';
+import { accountOf } from './accounts';
+import type { Database, Part } from './db';
+import { ALWAYS, primary } from './db';
+import { pushSnapshot } from './outbox';
+import { catalogueOf } from './prices';
+import { accounts, aliases, prices, settings } from './schema';
+import { putSetting } from './settings';
+
+/** Accounts, prices and aliases as they now are, under the version in force (0: none yet). */
+export async function loadSnapshot(d1: D1Database): Promise<Snapshot> {
+  const db = primary(d1);
+  // A batch is a transaction: version and content belong together.
+  const [versions, accountRows, priceRows, aliasRows] = await db.batch([
+    db.select().from(settings).where(eq(settings.name, 'snapshot_version')),
+    db.select().from(accounts).orderBy(asc(accounts.id)),
+    db.select().from(prices).orderBy(asc(prices.model), asc(prices.effectiveFrom)),
+    db.select().from(aliases).orderBy(asc(aliases.alias)),
+  ]);
+  const version = versions[0]?.version ?? 0;
+  return {
+    version,
+    accounts: accountRows.map(accountOf),
+    catalogue: catalogueOf(version, { prices: priceRows, aliases: aliasRows }),
+  };
+}
+
+/** The version in force; 0 before the first change. */
+export async function snapshotVersion(d1: D1Database): Promise<number> {
+  const [row] = await primary(d1)
+    .select({ version: settings.version })
+    .from(settings)
+    .where(eq(settings.name, 'snapshot_version'));
+  return row?.version ?? 0;
+}
+
+/** To be in the batch of every change of an account, a price, an alias or a setting. */
+export function raiseSnapshotVersion(db: Database, now: number): Part[] {
+  return [
+    putSetting(db, { name: 'snapshot_version', value: 'null' }, { now }),
+    pushSnapshot(db, { now, when: ALWAYS }),
+  ];
+}
