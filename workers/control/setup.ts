@@ -1,0 +1,114 @@
+// The setup door: makes the first admin, a user with credit and a key. Open only while there is no
+// admin, or for the same setup until it is confirmed; store/setup.ts decides that in its batch.
+
+import type { SetupAnswer, SetupRequest } from './contract/setup';
+import { ID_RANDOM_BYTES, newId } from '../domain/ids';
+import type { CreditCall } from '../domain/ledger/calls';
+import { nanosFromDollars } from '../domain/money';
+import type { Region } from '../domain/region';
+import { log } from '../observe/log';
+import { mintKey } from '../platform/digest';
+import type { Config } from '../platform/env';
+import { hashPassword } from '../platform/password';
+import { randomBytes } from '../platform/random';
+import { deliver, waitingFor } from '../store/outbox';
+import type { SetupClaim, SetupDoor, SetupPeople } from '../store/setup';
+import { claimSetup, readDoor } from '../store/setup';
+
+/** What the first user starts with. */
+const GRANT_DOLLARS = 10;
+/** A second try follows only when the same setup ran at the same time and was faster. */
+const TRIES_MAX = 3;
+
+export interface SetupVisit {
+  readonly env: Env;
+  readonly config: Config;
+  /** Where the caller is: both wallets' objects will live near. */
+  readonly region: Region;
+  /** Base URL that the caller used. */
+  readonly relay: string;
+  /** Unix ms. */
+  readonly now: number;
+}
+
+/**
+ * Sets the relay up, or gives the same unconfirmed setup a new key; null: the door is closed.
+ * Asked again, the old key is dead, the passwords are those sent last, nothing is granted twice.
+ */
+export async function setUp(visit: SetupVisit, request: SetupRequest): Promise<SetupAnswer | null> {
+  const people = await hashedPeople(visit, request);
+  if (people === null) return null;
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    const ids = idsFor(await readDoor(visit.env.DB), request.setupId, visit);
+    if (ids === null) return null;
+    const order = { walletId: ids.userWalletId, keyId: ids.keyId, region: ids.region };
+    const { key, hash, tagVersion } = await mintKey(order, visit.config.keyTagSecrets);
+    const claimed = await claimSetup(visit.env.DB, {
+      setupId: request.setupId,
+      people: ids,
+      ...people,
+      key: { name: 'First key', hash, tagVersion },
+      grant: grantOf(request.setupId),
+      now: visit.now,
+    });
+    if (claimed) {
+      await pushNow(visit.env, ids);
+      return { key, adminId: ids.adminId, userId: ids.userId, relay: visit.relay };
+    }
+  }
+  return null;
+}
+
+/** null where the door is closed already: hashing is dear, and a closed door stays closed. */
+async function hashedPeople(
+  visit: SetupVisit,
+  { setupId, admin, user }: SetupRequest,
+): Promise<Pick<SetupClaim, 'admin' | 'user'> | null> {
+  if (idsFor(await readDoor(visit.env.DB), setupId, visit) === null) return null;
+  const adminHash = await hashPassword(admin.password);
+  const userHash = await hashPassword(user.password);
+  return {
+    admin: { email: admin.email, name: 'Admin', password: adminHash },
+    user: { email: user.email, name: 'User', password: userHash },
+  };
+}
+
+/** The ids to try with: those that this setup has already, else fresh ones; null: closed. */
+function idsFor(door: SetupDoor, setupId: string, visit: SetupVisit): SetupPeople | null {
+  const { adminExists, state } = door;
+  if (!adminExists) return freshIds(visit);
+  return state !== null && state.setupId === setupId && !state.confirmed ? state.people : null;
+}
+
+function freshIds({ now, region }: SetupVisit): SetupPeople {
+  return {
+    adminId: newId('user', now, randomBytes(ID_RANDOM_BYTES)),
+    adminWalletId: newId('wallet', now, randomBytes(ID_RANDOM_BYTES)),
+    userId: newId('user', now, randomBytes(ID_RANDOM_BYTES)),
+    userWalletId: newId('wallet', now, randomBytes(ID_RANDOM_BYTES)),
+    keyId: newId('key', now, randomBytes(ID_RANDOM_BYTES)),
+    region,
+  };
+}
+
+/** The entry id comes from the setup's, so the ledger takes it once however often it arrives. */
+function grantOf(setupId: string): CreditCall {
+  return {
+    entryId: `setup:${setupId}`,
+    kind: 'grant',
+    amountNanos: nanosFromDollars(GRANT_DOLLARS),
+    reason: 'Credit to start with',
+    actor: 'setup',
+  };
+}
+
+/** So that the very next request finds its credit. What fails here, the cron delivers. */
+async function pushNow(env: Env, people: SetupPeople): Promise<void> {
+  try {
+    const rows = await waitingFor(env.DB, [people.adminWalletId, people.userWalletId]);
+    const { failures } = await deliver(env, rows);
+    for (const { ids, error } of failures) log('push-failed', { rows: ids, error: String(error) });
+  } catch (error) {
+    log('push-failed', { rows: [], error: String(error) });
+  }
+}
