@@ -1,7 +1,7 @@
 // Goes through the setup door of a relay just deployed, and asks for its health. The id and the
 // passwords lie on disk before the door is called and the key before it is confirmed, so a run cut
-// off anywhere is repaired by the next one with the same file. A new Worker takes seconds to spread,
-// so what an old one would answer is asked again.
+// off anywhere is repaired by the next one with the same file. A new Worker spreads in seconds, so
+// what an old one would answer is asked again.
 
 import { randomBytes } from 'node:crypto';
 import { Stop, wordsOf } from '../lib/say.mjs';

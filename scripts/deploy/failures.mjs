@@ -72,7 +72,7 @@ function plain(text) {
 }
 
 /** `text` without any of `secrets`. @param {string} text @param {readonly string[]} secrets */
-export function redact(text, secrets) {
+function redact(text, secrets) {
   const long = secrets.filter((secret) => secret.length >= 8);
   return long.reduce((rest, secret) => rest.replaceAll(secret, '[secret]'), text);
 }

@@ -3,6 +3,7 @@
 
 import { parseArgs } from 'node:util';
 import { Stop, wordsOf } from '../lib/say.mjs';
+import { LASTING_SECRETS } from './secrets.mjs';
 
 /**
  * @typedef {object} Flags
@@ -16,6 +17,7 @@ import { Stop, wordsOf } from '../lib/say.mjs';
  * @property {string | null} userEmail
  * @property {boolean} replaceAccounts
  * @property {boolean} newSecrets
+ * @property {string | null} rotate the secret that gets a new version
  * @property {string} folder what a deployment leaves on this machine
  */
 
@@ -30,6 +32,8 @@ export const USAGE = `npm run deploy -- [flags]
   --user-email MAIL   the first user, default user@<the relay's host>
   --replace-accounts  replace ENVIRONMENT_ACCOUNTS by what ANTHROPIC_API_KEY gives now
   --new-secrets       accept that lost secrets are made anew: keys issued so far stop working
+  --rotate SECRET     give KEY_TAG_SECRETS or MASTER_KEYS a new version, or CONVERSATION_SECRET a
+                      new value
   --folder FOLDER     where this machine keeps what it must, default .deploy/NAME`;
 
 const LOCATIONS = ['wnam', 'enam', 'weur', 'eeur', 'apac', 'oc'];
@@ -46,6 +50,7 @@ const OPTIONS = /** @type {const} */ ({
   'user-email': { type: 'string' },
   'replace-accounts': { type: 'boolean', default: false },
   'new-secrets': { type: 'boolean', default: false },
+  rotate: { type: 'string' },
   folder: { type: 'string' },
 });
 
@@ -63,6 +68,7 @@ export function readFlags(given) {
     userEmail: values['user-email'] ?? null,
     replaceAccounts: values['replace-accounts'],
     newSecrets: values['new-secrets'],
+    rotate: values.rotate ?? null,
     folder: values.folder ?? `.deploy/${values.name}`,
   };
   check(flags);
@@ -79,7 +85,7 @@ function parsed(given) {
 }
 
 /** @param {Flags} flags */
-function check({ name, domain, location, adminEmail, userEmail }) {
+function check({ name, domain, location, adminEmail, userEmail, rotate }) {
   if (!/^[a-z0-9]([a-z0-9-]{0,52}[a-z0-9])?$/.test(name)) {
     throw new Stop(`--name ${name}: up to 54 small letters, digits and inner hyphens.`);
   }
@@ -88,6 +94,9 @@ function check({ name, domain, location, adminEmail, userEmail }) {
   }
   if (location !== null && !LOCATIONS.includes(location)) {
     throw new Stop(`--location ${location}: one of ${LOCATIONS.join(' ')}.`);
+  }
+  if (rotate !== null && !LASTING_SECRETS.includes(rotate)) {
+    throw new Stop(`--rotate ${rotate}: one of ${LASTING_SECRETS.join(' ')}.`);
   }
   for (const [flag, mail] of [
     ['--admin-email', adminEmail],

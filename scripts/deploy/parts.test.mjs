@@ -119,6 +119,7 @@ describe('flags', () => {
     [['--location', 'mars'], '--location mars'],
     [['--admin-email', 'nobody'], '--admin-email nobody'],
     [['--admin-email', 'a@b.c', '--user-email', 'a@b.c'], 'they are two people'],
+    [['--rotate', 'OTHER'], '--rotate OTHER'],
     [['--unknown'], "Unknown option '--unknown'"],
   ])('%j is refused in words', (given, words) => {
     expect(() => readFlags(given)).toThrow(words);
@@ -137,6 +138,12 @@ describe('secrets', () => {
       expect(Buffer.from(versions[1], 'base64')).toHaveLength(32);
     }
     expect(MAKERS['CONVERSATION_SECRET']?.()).not.toBe(MAKERS['CONVERSATION_SECRET']?.());
+  });
+
+  it('of upstream accounts are refused when they are more than Cloudflare stores', () => {
+    const keys = Array.from({ length: 40 }, (_, index) => `sk-ant-${'x'.repeat(100)}${index}`);
+    const environment = { ANTHROPIC_API_KEY: keys.join(',') };
+    expect(() => accountsOf(environment)).toThrow('40 keys: more than fit into one secret');
   });
 
   it('of an upstream on this machine are refused: production takes https alone', () => {

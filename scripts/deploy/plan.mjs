@@ -8,7 +8,7 @@ import { SETUP_SECRET } from './secrets.mjs';
 /**
  * @typedef {object} Local what this machine has
  * @property {readonly string[]} copies names of secrets of which it keeps a copy
- * @property {{ hasKey: boolean, confirmed: boolean } | null} credentials of an earlier setup
+ * @property {{ confirmed: boolean } | null} credentials of an earlier setup
  * @property {number} accounts upstream accounts that the environment gives
  *
  * @typedef {object} Plan
@@ -16,6 +16,7 @@ import { SETUP_SECRET } from './secrets.mjs';
  * @property {readonly string[]} migrations
  * @property {readonly string[]} generate secrets made now
  * @property {readonly string[]} restore secrets put back from this machine's copy
+ * @property {string | null} rotate the secret that gets a new version
  * @property {number} accounts how many upstream accounts are set; 0: that secret stays as it is
  * @property {readonly string[]} kept secrets that stay as they are
  * @property {'first' | 'repair' | 'none'} setup
@@ -26,7 +27,7 @@ import { SETUP_SECRET } from './secrets.mjs';
 /**
  * @param {import('./account.mjs').Found} found
  * @param {Local} local
- * @param {Pick<import('./flags.mjs').Flags, 'replaceAccounts' | 'newSecrets'>} flags
+ * @param {Pick<import('./flags.mjs').Flags, 'replaceAccounts' | 'newSecrets' | 'rotate'>} flags
  * @returns {Plan}
  */
 export function planOf(found, local, flags) {
@@ -34,19 +35,20 @@ export function planOf(found, local, flags) {
   const missing = LASTING_SECRETS.filter((name) => !set.includes(name));
   const generate = missing.filter((name) => !local.copies.includes(name));
   const lost = generate.filter((name) => IRREPLACEABLE_SECRETS.includes(name));
+  if (flags.rotate !== null) checkRotation(flags.rotate, set, local.copies);
   if (lost.length > 0 && found.admins > 0 && !flags.newSecrets) throw secretsLost(lost);
   const setsAccounts =
     local.accounts > 0 && (flags.replaceAccounts || !set.includes(ACCOUNTS_SECRET));
   const setup = setupOf(found, local);
+  const changed = [SETUP_SECRET, flags.rotate, setsAccounts ? ACCOUNTS_SECRET : null];
   return {
     createDatabase: found.databaseId === null,
     migrations: found.pending,
     generate,
     restore: missing.filter((name) => local.copies.includes(name)),
     accounts: setsAccounts ? local.accounts : 0,
-    kept: set.filter(
-      (name) => !(setsAccounts && name === ACCOUNTS_SECRET) && name !== SETUP_SECRET,
-    ),
+    rotate: flags.rotate,
+    kept: set.filter((name) => !changed.includes(name)),
     setup,
     forgetCredentials: setup === 'first' && local.credentials?.confirmed === true,
     closeDoor: setup === 'none' && set.includes(SETUP_SECRET),
@@ -57,6 +59,16 @@ export function planOf(found, local, flags) {
 function setupOf(found, local) {
   if (found.admins === 0) return 'first';
   return local.credentials?.confirmed === false ? 'repair' : 'none';
+}
+
+/** @param {string} name @param {readonly string[]} set @param {readonly string[]} copies */
+function checkRotation(name, set, copies) {
+  if (!set.includes(name)) throw new Stop(`${name} is not set yet: there is nothing to rotate.`);
+  if (copies.includes(name) || !IRREPLACEABLE_SECRETS.includes(name)) return;
+  throw new Stop(
+    `This machine keeps no copy of ${name}, and Cloudflare never gives a secret back: a new ` +
+      'version goes beside the old ones. Put the copy back (docs/runbooks/rotate-secrets.md).',
+  );
 }
 
 /** @param {readonly string[]} lost */
@@ -98,13 +110,16 @@ export function wordsOfPlan(plan, { name, account, domain, files }) {
 }
 
 /** @param {Plan} plan @param {{ secrets: string }} files */
-function secretSteps({ generate, restore, accounts }, files) {
+function secretSteps({ generate, restore, rotate, accounts }, files) {
   const steps = [];
   if (generate.length > 0) {
     steps.push(`with it, set new secrets: ${generate.join(', ')} (a copy in ${files.secrets})`);
   }
   if (restore.length > 0) {
     steps.push(`with it, put back from ${files.secrets}: ${restore.join(', ')}`);
+  }
+  if (rotate !== null) {
+    steps.push(`with it, rotate ${rotate} (the new copy in ${files.secrets})`);
   }
   if (accounts > 0) {
     steps.push(`with it, set ${ACCOUNTS_SECRET}: ${accounts} account(s) from ANTHROPIC_API_KEY`);

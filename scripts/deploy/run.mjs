@@ -15,7 +15,8 @@ import { failure } from './failures.mjs';
 import { openFolder, readRecord, withUpload, writePrivate, writeRecord } from './files.mjs';
 import { USAGE, readFlags } from './flags.mjs';
 import { planOf, wordsOfPlan } from './plan.mjs';
-import { ACCOUNTS_SECRET, MAKERS, SETUP_SECRET, accountsOf, newSetupSecret } from './secrets.mjs';
+import { ACCOUNTS_SECRET, MAKERS, SETUP_SECRET } from './secrets.mjs';
+import { accountsOf, newSetupSecret, rotated } from './secrets.mjs';
 import { wranglerOf } from './wrangler.mjs';
 
 /**
@@ -186,8 +187,13 @@ async function migrate({ wrangler, print }) {
 function secretsToSet({ files }, plan, { accounts, setupSecret }) {
   const copies = readRecord(files.secrets) ?? {};
   for (const name of plan.generate) copies[name] = MAKERS[name]?.() ?? '';
-  if (plan.generate.length > 0) writeRecord(files.secrets, copies);
-  const lasting = [...plan.generate, ...plan.restore].map((name) => [name, String(copies[name])]);
+  const changed = [...plan.generate];
+  if (plan.rotate !== null) {
+    copies[plan.rotate] = rotated(plan.rotate, String(copies[plan.rotate]));
+    changed.push(plan.rotate);
+  }
+  if (changed.length > 0) writeRecord(files.secrets, copies);
+  const lasting = [...changed, ...plan.restore].map((name) => [name, String(copies[name])]);
   return {
     ...Object.fromEntries(lasting),
     ...(plan.accounts > 0 ? { [ACCOUNTS_SECRET]: JSON.stringify(accounts) } : {}),
@@ -250,10 +256,7 @@ function localOf({ files }, accounts) {
   const credentials = readCredentials(files.credentials);
   return {
     copies: Object.keys(readRecord(files.secrets) ?? {}),
-    credentials: credentials && {
-      hasKey: credentials.key !== null,
-      confirmed: credentials.confirmed,
-    },
+    credentials,
     accounts,
   };
 }

@@ -6,6 +6,9 @@ import { Stop } from '../lib/say.mjs';
 import { readSettings } from '../lib/settings.mjs';
 
 const SECRET_BYTES = 32;
+/** Cloudflare takes 5 KB a secret (developers.cloudflare.com/workers/platform/limits). */
+const VALUE_BYTES_MAX = 5000;
+const VERSION_MAX = 99;
 
 /**
  * Makes a secret in the form that workers/platform/env.ts reads.
@@ -23,6 +26,20 @@ export const IRREPLACEABLE_SECRETS = ['KEY_TAG_SECRETS', 'MASTER_KEYS'];
 export const SETUP_SECRET = 'SETUP_SECRET';
 export const ACCOUNTS_SECRET = 'ENVIRONMENT_ACCOUNTS';
 
+/**
+ * A secret's next value: a new highest version beside the old ones, or all new where it has none.
+ * @param {string} name
+ * @param {string} value of today
+ */
+export function rotated(name, value) {
+  const made = MAKERS[name]?.() ?? '';
+  if (!IRREPLACEABLE_SECRETS.includes(name)) return made;
+  const versions = JSON.parse(value);
+  const next = Math.max(...Object.keys(versions).map(Number)) + 1;
+  if (next > VERSION_MAX) throw new Stop(`${name} has all of its ${VERSION_MAX} versions.`);
+  return JSON.stringify({ ...versions, [next]: JSON.parse(made)[1] });
+}
+
 /** A secret for the setup door. */
 export function newSetupSecret() {
   return randomBytes(SECRET_BYTES).toString('base64url');
@@ -38,5 +55,11 @@ export function accountsOf(environment) {
   const { accounts } = readSettings({ ANTHROPIC_API_KEY, ANTHROPIC_UPSTREAM_URL });
   const isPlain = accounts.some(({ baseUrl }) => !baseUrl.startsWith('https://'));
   if (isPlain) throw new Stop('ANTHROPIC_UPSTREAM_URL must begin with https:// in production.');
+  if (Buffer.byteLength(JSON.stringify(accounts)) > VALUE_BYTES_MAX) {
+    throw new Stop(
+      `ANTHROPIC_API_KEY holds ${accounts.length} keys: more than fit into one secret of ` +
+        `${VALUE_BYTES_MAX} bytes.`,
+    );
+  }
   return accounts;
 }

@@ -1,5 +1,5 @@
-// A stand-in for wrangler and the account behind it, for tests. Databases are real SQLite files; the
-// rest is one JSON file, so it works in one process or as a program (fake-wrangler.mjs).
+// A stand-in for wrangler and the account behind it, for tests. Databases are real SQLite files and
+// the rest is one JSON file, so it works in one process or as a program (fake-wrangler.mjs).
 // Strict: a command or flag that the deployment is not known to use is refused. What the real
 // wrangler 4.155.0 prints in each case was read from its source or seen.
 
