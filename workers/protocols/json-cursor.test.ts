@@ -96,7 +96,23 @@ const corruption = fc.record({
   at: fc.nat(),
   remove: fc.nat({ max: 3 }),
   insert: fc.string({
-    unit: fc.constantFrom('{', '}', '[', ']', ',', ':', '"', '0', '1', '-', '+', '.', 'e', ' ', 't'),
+    unit: fc.constantFrom(
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      ':',
+      '"',
+      '0',
+      '1',
+      '-',
+      '+',
+      '.',
+      'e',
+      ' ',
+      't',
+    ),
     maxLength: 3,
   }),
 });
@@ -144,7 +160,10 @@ describe('JsonCursor against JSON.parse', () => {
         fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0),
         fc.constantFrom(true, false, null),
         fc.array(tie('value'), { maxLength: 3 }),
-        fc.dictionary(fc.constantFrom(...names), tie('value'), { maxKeys: 4, noNullPrototype: true }),
+        fc.dictionary(fc.constantFrom(...names), tie('value'), {
+          maxKeys: 4,
+          noNullPrototype: true,
+        }),
       ),
     })).value;
     fc.assert(
@@ -165,7 +184,7 @@ function encoded(text: string): string {
 }
 
 describe('JsonCursor on strings', () => {
-  it('finds the end of strings whose backslashes and quotes lie anywhere around the native search', () => {
+  it('finds the end of strings wherever backslashes and quotes lie', () => {
     for (let length = 0; length < 150; length += 1) {
       for (const tail of ['\\"', '\\\\', '\\\\\\"', '\\\\\\\\', 'é', '\\u0022']) {
         const text = `["${'x'.repeat(length)}${tail}${'y'.repeat(70)}${tail}",1]`;

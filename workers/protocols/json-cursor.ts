@@ -1,8 +1,8 @@
 // A pull scanner over the bytes of one JSON document: it walks where its caller asks and skips the
 // rest without building anything, so a body of megabytes costs a pass over its bytes and no memory.
-// It checks the structure (RFC 8259: brackets, commas, colons, numbers, literals, one value, nothing
-// after it) and leaves the inside of skipped strings to whoever reads them: raw control characters,
-// broken escapes and broken UTF-8 there are the upstream's to judge. It changes no byte.
+// It checks the structure (RFC 8259: brackets, commas, colons, numbers, literals, one value and
+// nothing after it) and leaves the inside of skipped strings to whoever reads them: raw control
+// characters, broken escapes and broken UTF-8 there are the upstream's to judge.
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -38,18 +38,10 @@ const LITERALS = {
 const decoder = new TextDecoder();
 
 /** What stands at the cursor; `none` where no value can begin. */
-export type JsonKind =
-  | 'object'
-  | 'array'
-  | 'string'
-  | 'number'
-  | 'true'
-  | 'false'
-  | 'null'
-  | 'none';
+type JsonKind = 'object' | 'array' | 'string' | 'number' | 'true' | 'false' | 'null' | 'none';
 
 /** Why a document is not JSON, and the offset of the byte where that showed. */
-export interface JsonProblem {
+interface JsonProblem {
   readonly message: string;
   readonly position: number;
 }
@@ -58,7 +50,7 @@ export interface JsonProblem {
 export type ByteRange = readonly [start: number, end: number];
 
 /** Keys that the caller wants to hear by name, findable by the hash of their bytes. */
-export type KnownKeys = ReadonlyMap<number, readonly string[]>;
+type KnownKeys = ReadonlyMap<number, readonly string[]>;
 
 /** Prepares the ASCII `keys` for `nextKey`; make it once per list, not per document. */
 export function knownKeys(keys: readonly string[]): KnownKeys {
@@ -73,8 +65,8 @@ export function knownKeys(keys: readonly string[]): KnownKeys {
 
 /**
  * The cursor. It begins at the document's value; the caller consumes each value it is given exactly
- * once (enter, read, skip) and ends with `finish`. The first problem stops it for good: from then on
- * every call answers null or false, so a caller's loops end and `problem` is asked once, at the end.
+ * once (enter, read, skip) and ends with `finish`. The first problem stops it for good: from then
+ * on every call answers null or false, so a caller's loops end and `problem` is asked at the end.
  */
 export class JsonCursor {
   private at = 0;
@@ -184,8 +176,8 @@ export class JsonCursor {
   }
 
   /**
-   * Consumes any value; answers its text when it is a string of at most `bytesMax` bytes as written,
-   * else null. A string that is read and not valid is a problem of the document.
+   * Consumes any value; answers its text when it is a string of at most `bytesMax` bytes as it is
+   * written, else null. A string that is read and not valid is a problem of the document.
    */
   readString(bytesMax: number): string | null {
     const range = this.readRange();

@@ -54,6 +54,8 @@ export interface MeterReading {
   readonly reportedOutputTokens: number;
   /** The model thinks without showing it: tokens that no byte tells of. */
   readonly hiddenThinkingOpen: boolean;
+  /** The upstream's own coarse running estimate of hidden thinking; 0: it gives none. */
+  readonly estimatedThinkingTokens: number;
   /** What the upstream said went wrong. */
   readonly error: { readonly type: string; readonly message: string } | null;
   readonly messageId: string | null;
@@ -93,4 +95,6 @@ export interface Protocol<Operation extends string> {
   renderError(error: RelayError, requestId: string): RenderedError;
   /** The same error as an event of a stream already begun. */
   renderStreamError(error: RelayError, requestId: string): string;
+  /** An event that says nothing but that the stream lives. */
+  readonly ping: string;
 }

@@ -8,14 +8,14 @@ export interface SseEvent {
   readonly data: string;
 }
 
-export interface SseSplitter {
+interface SseSplitter {
   /** The events that these bytes complete, in order. */
   push(bytes: Uint8Array): readonly SseEvent[];
   /** How many events were over the bound and skipped whole. */
   readonly oversized: number;
 }
 
-export interface SseSplitterOptions {
+interface SseSplitterOptions {
   /** Larger events are skipped whole; counted in decoded characters, which are never more. */
   readonly maxEventBytes: number;
 }

@@ -12,9 +12,9 @@ const ATTRIBUTION = 'x-anthropic-billing-header:';
 const USER_ID_BYTES_MAX = 4_096;
 const SESSION_LENGTH_MAX = 256;
 /** So much of the system text, and so much of the first user message, tells conversations apart. */
-export const PREFIX_BYTES_MAX = 64 * 1_024;
+const PREFIX_BYTES_MAX = 64 * 1_024;
 
-/** `user_<64 hex>_account_<uuid or empty>_session_<uuid>`, as older versions of Claude Code send. */
+/** `user_<64 hex>_account_<uuid or empty>_session_<uuid>`: older versions of Claude Code. */
 const OLDER_USER_ID = /^user_[0-9a-f]{64}_account_[0-9a-f-]*_session_([0-9a-f-]{36})$/i;
 
 /** Reads `metadata`; the session id inside `user_id`, or null. The rest is the client's own. */
@@ -32,7 +32,7 @@ export function readMetadata(cursor: JsonCursor): string | null {
 }
 
 /** The session id in a `metadata.user_id`, in either of Claude Code's two forms; else null. */
-export function sessionOf(userId: string): string | null {
+function sessionOf(userId: string): string | null {
   if (!userId.startsWith('{')) return OLDER_USER_ID.exec(userId)?.[1] ?? null;
   try {
     const parsed: unknown = JSON.parse(userId);

@@ -8,14 +8,14 @@ import type { ByteRange, JsonCursor } from '../json-cursor';
 import type { HeldId } from '../protocol';
 
 /** More ids than this in one body are refused: each must be looked up. */
-export const HELD_IDS_MAX = 100;
+const HELD_IDS_MAX = 100;
 /** Ids and tokens longer than this, as written, are refused. */
 const HELD_ID_BYTES_MAX = 4_096;
 /** What a server tool may be called when it sets no `max_uses`. */
-export const SERVER_TOOL_USES_DEFAULT = 5;
+const SERVER_TOOL_USES_DEFAULT = 5;
 const SERVER_TOOL_USES_MAX = 1_000_000;
 /** More other models than this in one body are refused. */
-export const MODELS_MAX = 20;
+const MODELS_MAX = 20;
 const WORD_BYTES_MAX = 256;
 
 const SMALL_MEDIA_BYTES = 64 * 1_024;
@@ -127,7 +127,9 @@ export function readHeldId(field: string, cursor: JsonCursor, findings: Findings
 
 /** Keeps an id once. One more than the bound is a problem: none may go unchecked. */
 export function holdId(held: HeldId, findings: Findings): void {
-  if (held.id === '' || findings.heldIds.some((other) => other.id === held.id)) return;
+  // A body that is refused anyway must not cost a comparison for each of a million ids.
+  if (held.id === '' || findings.problem !== null) return;
+  if (findings.heldIds.some((other) => other.id === held.id)) return;
   if (findings.heldIds.length < HELD_IDS_MAX) findings.heldIds.push(held);
   else findings.problem ??= `${held.field}: at most ${HELD_IDS_MAX} different ids in one request`;
 }

@@ -23,7 +23,7 @@ import {
   walkValue,
 } from './request-walk';
 
-export const MODEL_LENGTH_MAX = 256;
+const MODEL_LENGTH_MAX = 256;
 /** 256 characters, each written as an escape at worst. */
 const MODEL_BYTES_MAX = MODEL_LENGTH_MAX * 12;
 const WORD_BYTES_MAX = 256;
@@ -91,9 +91,9 @@ const KEYS = knownKeys([
 ]);
 
 /**
- * The essentials of a request, or why it is none (`bad-request`, in the API's own words where it has
- * them). One pass over the bytes; structure is checked to the end, the inside of strings that are
- * not read is left to the upstream.
+ * The essentials of a request, or why it is none (`bad-request`, in the API's own words where it
+ * has them). One pass over the bytes; structure is checked to the end, the inside of strings that
+ * are not read is left to the upstream.
  */
 export function readEssentials(
   body: Uint8Array,
