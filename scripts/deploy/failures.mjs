@@ -4,7 +4,12 @@
 import { Stop, tail } from '../lib/say.mjs';
 import { jsonOf } from './wrangler.mjs';
 
+const LOG_IN =
+  'You are not logged in to Cloudflare: run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN.';
+
 /**
+ * @typedef {import('./wrangler.mjs').Answer} Answer
+ *
  * Each sentence names what to do. The first pattern that matches decides.
  * @type {readonly (readonly [RegExp, string])[]}
  */
@@ -13,10 +18,7 @@ const MEANINGS = [
     /resolve Cloudflare's API hostname|fetch failed|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT/,
     'Cloudflare cannot be reached: check the network (or the proxy) and run it again.',
   ],
-  [
-    /necessary to set a CLOUDFLARE_API_TOKEN|not authenticated|wrangler login/i,
-    'You are not logged in to Cloudflare: run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN.',
-  ],
+  [/necessary to set a CLOUDFLARE_API_TOKEN|not authenticated|wrangler login/i, LOG_IN],
   [
     /code: (10000|9109|10001)\b|Authentication error|Unauthorized/,
     'The Cloudflare login may not do this: its token needs "Edit" for Workers Scripts and D1.',
@@ -49,7 +51,7 @@ const UNKNOWN = [null, 'Wrangler says why above.'];
 
 /**
  * @param {string} doing what was tried, as in "Migrating the database"
- * @param {import('./wrangler.mjs').Answer} answer
+ * @param {Answer} answer
  * @param {readonly string[]} [secrets] values that must never be shown
  */
 export function failure(doing, answer, secrets = []) {
@@ -58,11 +60,10 @@ export function failure(doing, answer, secrets = []) {
   return new Stop(`${doing} failed. ${sentence}`, tail(words.trim(), 30));
 }
 
-/** A failed login is told apart from everything else. @param {import('./wrangler.mjs').Answer} a */
-export function loginFailure(a) {
-  const isLoggedOut = jsonOf(a)?.loggedIn === false;
-  const stderr = isLoggedOut ? 'not authenticated' : a.stderr;
-  return failure('Asking Cloudflare who you are', { ...a, stderr, stdout: '' });
+/** Wrangler says that nobody is logged in by JSON alone, without words. @param {Answer} answer */
+export function loginFailure(answer) {
+  if (jsonOf(answer)?.loggedIn === false) return new Stop(LOG_IN);
+  return failure('Asking Cloudflare who you are', answer);
 }
 
 /** @param {string} text */
