@@ -2,6 +2,7 @@
 
 import type { WalletId } from '../domain/ids';
 import { SECOND_MS } from '../domain/time';
+import { withinMs } from '../platform/clock';
 import { ledgerOf, poolOf } from '../platform/objects';
 import { log } from './log';
 
@@ -40,8 +41,7 @@ export async function checkHealth(env: Env): Promise<Health> {
 
 async function check(name: string, ask: () => Promise<boolean>): Promise<Check> {
   try {
-    const late = scheduler.wait(CHECK_MS_MAX).then(() => false);
-    if (await Promise.race([ask(), late])) return 'ok';
+    if ((await withinMs(ask(), CHECK_MS_MAX)) === true) return 'ok';
     log('health-failed', { check: name });
   } catch (error) {
     log('health-failed', { check: name, error: String(error) });

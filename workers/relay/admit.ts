@@ -14,6 +14,7 @@ import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
 import { SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
+import { withinMs } from '../platform/clock';
 import { ledgerOf } from '../platform/objects';
 import type { Bearer, ReadBody, Visit } from './journey';
 import { settleVoid } from './settle';
@@ -49,7 +50,8 @@ export async function admit(
   const { walletId, region } = bearer.parts;
   const call = callOf(visit, bearer, request);
   try {
-    const answer = await withinMs(ledgerOf(visit.env, walletId, region).admit(call), ADMIT_MS_MAX);
+    const ask = (): Promise<AdmitAnswer> => ledgerOf(visit.env, walletId, region).admit(call);
+    const answer = await withinMs(ask().catch(againIfRetryable(ask)), ADMIT_MS_MAX);
     if (answer === 'late') {
       visit.ctx.waitUntil(settleVoid(visit, bearer));
       return fail(LEDGER_BUSY);
@@ -96,14 +98,11 @@ function given<K extends keyof RequestTags>(name: K, value: string | undefined):
   return value === undefined ? {} : { [name]: value };
 }
 
-async function withinMs(answer: Promise<AdmitAnswer>, limitMs: number): Promise<AdmitAnswer | 'late'> {
-  let timer = 0;
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), limitMs);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** An object that was just moved or updated says so; the call is idempotent, so it is made again. */
+function againIfRetryable(ask: () => Promise<AdmitAnswer>) {
+  return (error: unknown): Promise<AdmitAnswer> => {
+    const named = typeof error === 'object' && error !== null && 'retryable' in error;
+    if (named && error.retryable === true) return ask();
+    throw error;
+  };
 }

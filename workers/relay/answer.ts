@@ -65,6 +65,17 @@ export function jsonAnswer(asked: Asked, document: unknown, status = 200): Respo
   return new Response(body, { status, headers });
 }
 
+/** Of an event stream that begins before the upstream's answer. */
+export function eventHeaders(asked: Asked): Headers {
+  const headers = new Headers({
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache',
+    'request-id': asked.requestId,
+  });
+  addOwn(headers, asked);
+  return headers;
+}
+
 /** The upstream's headers as the client gets them. */
 export function passedHeaders(upstream: Headers, asked: Asked): Headers {
   const headers = new Headers();

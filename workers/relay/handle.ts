@@ -4,12 +4,13 @@ import type { RelayError } from '../domain/errors';
 import { facts } from '../domain/errors';
 import { log } from '../observe/log';
 import { admit } from './admit';
-import { endedByRelay, errorAnswer } from './answer';
+import { endedByRelay, errorAnswer, eventHeaders } from './answer';
 import { freeEnding, leftBeforeHeaders } from './ending';
 import type { Unanswered } from './forward';
 import { forward } from './forward';
-import type { Admitted, Bearer, Journey, Visit } from './journey';
+import type { Admitted, Bearer, Journey, ReadBody, Visit } from './journey';
 import { passOn } from './pass-on';
+import { PATIENCE, withPatience } from './patience';
 import type { Running } from './progress';
 import { atRest, keepAlive } from './progress';
 import { readBody } from './read';
@@ -25,32 +26,32 @@ export interface Travelled {
 
 /** Answers a `messages` or `count_tokens` request; the journey outlives a client that leaves. */
 export async function handle(visit: Visit, bearer: Bearer): Promise<Response> {
-  const travelled = travel(visit, bearer);
-  visit.ctx.waitUntil(travelled.then(({ finished }) => finished));
-  return (await travelled).response;
+  const operation = visit.operation === 'messages' ? 'messages' : 'count_tokens';
+  const read = await readBody(visit.request, operation);
+  if (!read.ok) return refused(visit, read.error).response;
+  const body = read.value;
+  const travelled = travel(visit, bearer, body).finally(body.release);
+  const finished = travelled.then((done) => done.finished);
+  visit.ctx.waitUntil(finished.catch((error: unknown) => failed(visit, error)));
+  const response = travelled.then((done) => done.response);
+  return body.essentials.sizes.stream
+    ? withPatience(response, () => eventHeaders(visit), PATIENCE)
+    : response;
 }
 
-async function travel(visit: Visit, bearer: Bearer): Promise<Travelled> {
-  const metered = visit.operation === 'messages';
-  const read = await readBody(visit.request, metered ? 'messages' : 'count_tokens');
-  if (!read.ok) return refused(visit, read.error);
-  const body = read.value;
-  try {
-    const conversation = await conversationTag(visit, bearer, body);
-    const requestClass = metered ? 'metered' : 'free';
-    const [lease, snapshot] = await Promise.all([
-      admit(visit, bearer, { class: requestClass, body, model: null, conversation }),
-      currentSnapshot(visit),
-    ]);
-    if (!lease.ok) return refused(visit, lease.error);
-    const admitMs = Date.now() - visit.receivedAt;
-    const admitted = { ...visit, bearer, lease: lease.value, admitMs };
-    if (!snapshot.ok) return returned(admitted, snapshot.error);
-    if (visit.request.signal.aborted) return returned(admitted, CLIENT_GONE);
-    return await dispatch({ ...admitted, snapshot: snapshot.value, body }, conversation);
-  } finally {
-    body.release();
-  }
+async function travel(visit: Visit, bearer: Bearer, body: ReadBody): Promise<Travelled> {
+  const requestClass = visit.operation === 'messages' ? 'metered' : 'free';
+  const conversation = await conversationTag(visit, bearer, body);
+  const [lease, snapshot] = await Promise.all([
+    admit(visit, bearer, { class: requestClass, body, model: null, conversation }),
+    currentSnapshot(visit),
+  ]);
+  if (!lease.ok) return refused(visit, lease.error);
+  const admitMs = Date.now() - visit.receivedAt;
+  const admitted = { ...visit, bearer, lease: lease.value, admitMs };
+  if (!snapshot.ok) return returned(admitted, snapshot.error);
+  if (visit.request.signal.aborted) return returned(admitted, CLIENT_GONE);
+  return dispatch({ ...admitted, snapshot: snapshot.value, body }, conversation);
 }
 
 async function dispatch(journey: Journey, conversation: string): Promise<Travelled> {
@@ -61,6 +62,11 @@ async function dispatch(journey: Journey, conversation: string): Promise<Travell
     ? await passOn(journey, forwarded.value, running)
     : unanswered(journey, forwarded.error, running);
   return { ...travelled, finished: travelled.finished.finally(rest) };
+}
+
+/** A bug: the client has its 500; the row, if there is one, is closed by the ledger's alarm. */
+function failed(visit: Visit, error: unknown): void {
+  log('journey-failed', { request: visit.requestId, error: String(error) });
 }
 
 /** Refused before a lease was given: nothing to settle. */

@@ -24,23 +24,29 @@ export async function readBody(
   const refusal = refusalOf(request.headers, encoding);
   if (refusal !== null) return fail(refusal);
   const share = takeShare();
-  const read = await readWhole(request, share);
-  if (!read.ok) {
-    share.release();
-    return read;
-  }
-  const plain = encoding === 'identity' ? read : await unpack(read.value, encoding, share);
-  if (!plain.ok) {
-    share.release();
-    return plain;
-  }
+  const read = await readParts({ request, encoding, operation, share }).catch(() => {
+    const message = 'The body broke off before it was complete.';
+    return fail<RelayError>({ kind: 'bad-request', message });
+  });
+  if (read.ok) return ok({ ...read.value, release: share.release });
+  share.release();
+  return read;
+}
+
+async function readParts(given: {
+  readonly request: Request;
+  readonly encoding: string;
+  readonly operation: 'messages' | 'count_tokens';
+  readonly share: Share;
+}): Promise<Result<Omit<ReadBody, 'release'>, RelayError>> {
+  const { request, encoding, operation, share } = given;
+  const bytes = await readWhole(request, share);
+  if (!bytes.ok) return bytes;
+  const plain = encoding === 'identity' ? bytes : await unpack(bytes.value, encoding, share);
+  if (!plain.ok) return plain;
   const essentials = anthropic.readEssentials(plain.value, operation);
-  if (!essentials.ok) {
-    share.release();
-    return essentials;
-  }
-  const { release } = share;
-  return ok({ bytes: read.value, plain: plain.value, essentials: essentials.value, release });
+  if (!essentials.ok) return essentials;
+  return ok({ bytes: bytes.value, plain: plain.value, essentials: essentials.value });
 }
 
 function refusalOf(headers: Headers, encoding: string): RelayError | null {

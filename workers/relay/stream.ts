@@ -2,6 +2,7 @@
 // read lazily, because waking JavaScript for every chunk costs more than all else. What that was
 // weighed against: docs/decisions/2026-11-23-metering-beside-the-stream.md.
 
+import { withinMs } from '../platform/clock';
 import type { How } from './ending';
 
 /** Where the copy goes. */
@@ -77,12 +78,12 @@ async function end(running: Running): Promise<How> {
     // What has arrived was delivered or nearly so: it is read before the upstream is let go.
     await scheduler.wait(READ_OUT_MS);
     cancelUpstream();
-    await Promise.race([metered, scheduler.wait(READ_OUT_MS)]);
+    await withinMs(metered, READ_OUT_MS);
     return 'left';
   }
   const how: How = stopping.signal.aborted ? (stopping.signal.reason as How) : 'cut';
   cancelUpstream();
-  await Promise.race([metered, scheduler.wait(READ_OUT_MS)]);
+  await withinMs(metered, READ_OUT_MS);
   return (await say(running, how)) ? how : 'left';
 }
 
@@ -103,8 +104,7 @@ async function say(running: Running, how: How): Promise<boolean> {
     () => true,
     () => false,
   );
-  const late = scheduler.wait(LAST_WORDS_MS_MAX).then(() => false);
-  const heard = await Promise.race([said, late]);
+  const heard = (await withinMs(said, LAST_WORDS_MS_MAX)) === true;
   if (heard) await writer.close().catch(ignore);
   else await writer.abort().catch(ignore);
   return heard;

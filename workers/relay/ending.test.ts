@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest';
+import type { Lease } from '../domain/ledger/calls';
+import { nanos } from '../domain/money';
+import { findPrice } from '../domain/pricing/find';
+import { LIST_ALIASES, LIST_PRICES } from '../domain/pricing/list-prices';
+import { NO_TOKENS } from '../domain/usage/tokens';
+import type { MeterReading } from '../protocols/protocol';
+import { endingOf, leftBeforeHeaders } from './ending';
+
+const at = Date.UTC(2026, 10, 23);
+const catalogue = { version: 1, rows: LIST_PRICES, aliases: LIST_ALIASES };
+const price = findPrice(catalogue, 'claude-opus-5-5', at);
+const lease: Lease = {
+  seq: 1,
+  requestId: 'req_1',
+  walletId: 'wal_1',
+  userId: 'usr_1',
+  keyId: 'key_1',
+  model: 'claude-opus-5-5',
+  price,
+  pricesVersion: 1,
+  admittedAt: at,
+  likelyInputNanos: nanos(7_000),
+};
+const priced = { lease, snapshot: { version: 1, accounts: [], catalogue } };
+
+const nothing: MeterReading = {
+  started: false,
+  finished: false,
+  usage: null,
+  flags: [],
+  deliveredBytes: 0,
+  reportedOutputTokens: 0,
+  hiddenThinkingOpen: false,
+  error: null,
+  messageId: null,
+  model: null,
+  stopReason: null,
+  heldIds: [],
+};
+
+/** Opus 5.5: input 4,000 nano a token, output 20,000. */
+function reading(counts: { input: number; output: number }, more: Partial<MeterReading> = {}) {
+  const terms = { speed: null, geo: null, tier: null };
+  const entry = { model: 'claude-opus-5-5', counts: { ...NO_TOKENS, ...counts }, terms };
+  const usage = { entries: [entry], flags: [] };
+  return { ...nothing, started: true, usage, reportedOutputTokens: counts.output, ...more };
+}
+
+describe('endingOf', () => {
+  it('charges a finished answer exactly what was reported', () => {
+    const whole = reading({ input: 10, output: 5 }, { finished: true, deliveredBytes: 9_999 });
+    expect(endingOf({ status: 200, how: 'whole', reading: whole }, priced)).toMatchObject({
+      closing: 'completed',
+      certainty: 'reported',
+      costNanos: 10 * 4_000 + 5 * 20_000,
+    });
+  });
+
+  it('charges a client that left the input reported and the output delivered', () => {
+    const left = reading({ input: 10, output: 1 }, { deliveredBytes: 300 });
+    expect(endingOf({ status: 200, how: 'left', reading: left }, priced)).toMatchObject({
+      closing: 'client-left',
+      certainty: 'estimated',
+      costNanos: 10 * 4_000 + 100 * 20_000,
+    });
+  });
+
+  it('never charges less than what was reported when the bytes say less', () => {
+    const left = reading({ input: 10, output: 50 }, { deliveredBytes: 3 });
+    const { costNanos } = endingOf({ status: 200, how: 'left', reading: left }, priced);
+    expect(costNanos).toBe(10 * 4_000 + 50 * 20_000);
+  });
+
+  it('counts an answer as completed when the client left after its last event', () => {
+    const whole = reading({ input: 10, output: 5 }, { finished: true });
+    expect(endingOf({ status: 200, how: 'left', reading: whole }, priced).closing).toBe('completed');
+  });
+
+  it('charges the likely input when the client left before anything was known', () => {
+    expect(endingOf({ status: 200, how: 'left', reading: nothing }, priced)).toMatchObject({
+      closing: 'client-left',
+      costNanos: 7_000,
+    });
+    expect(leftBeforeHeaders(lease, 'client-left')).toMatchObject({
+      certainty: 'estimated',
+      costNanos: 7_000,
+    });
+  });
+
+  it('never takes an answer without usage for free', () => {
+    const unread = { ...nothing, finished: true, deliveredBytes: 30 };
+    const ending = endingOf({ status: 200, how: 'whole', reading: unread }, priced);
+    expect(ending).toMatchObject({ certainty: 'estimated', costNanos: 7_000 + 10 * 20_000 });
+    expect(ending.usage.flags).toContain('usage-missing');
+  });
+
+  it('charges nothing for a refusal, a failure, and an error before the message began', () => {
+    const error = { type: 'overloaded_error', message: 'Overloaded' };
+    const cases = [
+      { status: 400, how: 'whole', reading: nothing, closing: 'upstream-refused' },
+      { status: 429, how: 'whole', reading: nothing, closing: 'upstream-refused' },
+      { status: 529, how: 'whole', reading: nothing, closing: 'upstream-failed' },
+      { status: 200, how: 'whole', reading: { ...nothing, error }, closing: 'upstream-failed' },
+    ] as const;
+    for (const { closing, ...answered } of cases) {
+      expect(endingOf(answered, priced)).toMatchObject({
+        closing,
+        certainty: 'reported',
+        costNanos: 0,
+      });
+    }
+  });
+
+  it('charges what came before an upstream broke off or reported an error', () => {
+    const error = { type: 'api_error', message: 'Internal' };
+    const begun = reading({ input: 10, output: 2 }, { deliveredBytes: 30 });
+    const expected = { closing: 'upstream-failed', certainty: 'estimated', costNanos: 240_000 };
+    expect(endingOf({ status: 200, how: 'cut', reading: begun }, priced)).toMatchObject(expected);
+    const failed = { ...begun, error };
+    expect(endingOf({ status: 200, how: 'whole', reading: failed }, priced)).toMatchObject(expected);
+  });
+
+  it('names the relay own reason when it ended the answer', () => {
+    const begun = reading({ input: 10, output: 2 });
+    expect(endingOf({ status: 200, how: 'revoked', reading: begun }, priced).closing).toBe('revoked');
+  });
+});

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { withPatience } from './patience';
+
+const PING = 'event: ping\ndata: {"type": "ping"}\n\n';
+const soon = { afterMs: 1, everyMs: 1 };
+
+function headers(): Headers {
+  return new Headers({ 'content-type': 'text/event-stream' });
+}
+
+/** An answer that is given once `pings` of them have been read. */
+async function readThrough(answer: Response): Promise<string> {
+  let resolve: (response: Response) => void = () => undefined;
+  const late = new Promise<Response>((done) => {
+    resolve = done;
+  });
+  const early = await withPatience(late, headers, soon);
+  expect(early.status).toBe(200);
+  const reader = early.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  while (reader !== undefined) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    text += value;
+    if (text.split(PING).length > 3) resolve(answer);
+  }
+  return text;
+}
+
+describe('withPatience', () => {
+  it('hands an answer on untouched when it comes in time', async () => {
+    const answer = new Response('body', { status: 404 });
+    const patient = { afterMs: 60_000, everyMs: 60_000 };
+    expect(await withPatience(Promise.resolve(answer), headers, patient)).toBe(answer);
+  });
+
+  it('pings while the answer is late, then gives its body and nothing else', async () => {
+    const body = 'event: message_start\ndata: {}\n\n';
+    const text = await readThrough(new Response(body));
+    expect(text.startsWith(PING + PING + PING)).toBe(true);
+    expect(text.replaceAll(PING, '')).toBe(body);
+  });
+
+  it('turns a late refusal into an event of its own words', async () => {
+    const refusal = '{"type":"error",\n "error":{"type":"overloaded_error","message":"m"}}';
+    const text = await readThrough(new Response(refusal, { status: 529 }));
+    const [, event] = text.split('event: error\ndata: ');
+    expect(JSON.parse(event ?? '')).toEqual(JSON.parse(refusal));
+    expect(event?.endsWith('}\n\n')).toBe(true);
+  });
+});
