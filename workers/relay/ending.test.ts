@@ -31,6 +31,7 @@ const nothing: MeterReading = {
   flags: [],
   deliveredBytes: 0,
   reportedOutputTokens: 0,
+  estimatedThinkingTokens: 0,
   hiddenThinkingOpen: false,
   error: null,
   messageId: null,
@@ -50,7 +51,7 @@ function reading(counts: { input: number; output: number }, more: Partial<MeterR
 describe('endingOf', () => {
   it('charges a finished answer exactly what was reported', () => {
     const whole = reading({ input: 10, output: 5 }, { finished: true, deliveredBytes: 9_999 });
-    expect(endingOf({ status: 200, how: 'whole', reading: whole }, priced)).toMatchObject({
+    expect(endingOf({ status: 200, how: 'whole', reading: whole, hiddenThinkingMs: 0 }, priced)).toMatchObject({
       closing: 'completed',
       certainty: 'reported',
       costNanos: 10 * 4_000 + 5 * 20_000,
@@ -59,7 +60,7 @@ describe('endingOf', () => {
 
   it('charges a client that left the input reported and the output delivered', () => {
     const left = reading({ input: 10, output: 1 }, { deliveredBytes: 300 });
-    expect(endingOf({ status: 200, how: 'left', reading: left }, priced)).toMatchObject({
+    expect(endingOf({ status: 200, how: 'left', reading: left, hiddenThinkingMs: 0 }, priced)).toMatchObject({
       closing: 'client-left',
       certainty: 'estimated',
       costNanos: 10 * 4_000 + 100 * 20_000,
@@ -68,17 +69,31 @@ describe('endingOf', () => {
 
   it('never charges less than what was reported when the bytes say less', () => {
     const left = reading({ input: 10, output: 50 }, { deliveredBytes: 3 });
-    const { costNanos } = endingOf({ status: 200, how: 'left', reading: left }, priced);
+    const { costNanos } = endingOf({ status: 200, how: 'left', reading: left, hiddenThinkingMs: 0 }, priced);
     expect(costNanos).toBe(10 * 4_000 + 50 * 20_000);
+  });
+
+  it('charges thinking that no byte showed by its count or its time', () => {
+    const thinking = reading({ input: 10, output: 1 }, { hiddenThinkingOpen: true });
+    const timed = { status: 200, how: 'left', reading: thinking, hiddenThinkingMs: 2_000 } as const;
+    expect(endingOf(timed, priced).costNanos).toBe(10 * 4_000 + 120 * 20_000);
+    const counted = { ...timed, reading: { ...thinking, estimatedThinkingTokens: 500 } };
+    expect(endingOf(counted, priced).costNanos).toBe(10 * 4_000 + 500 * 20_000);
+  });
+
+  it('does not take figures for reported that the meter calls missing', () => {
+    const odd = reading({ input: 10, output: 0 }, { finished: true, flags: ['usage-missing'] });
+    const answered = { status: 200, how: 'whole', reading: odd, hiddenThinkingMs: 0 } as const;
+    expect(endingOf(answered, priced)).toMatchObject({ certainty: 'estimated', costNanos: 40_000 });
   });
 
   it('counts an answer as completed when the client left after its last event', () => {
     const whole = reading({ input: 10, output: 5 }, { finished: true });
-    expect(endingOf({ status: 200, how: 'left', reading: whole }, priced).closing).toBe('completed');
+    expect(endingOf({ status: 200, how: 'left', reading: whole, hiddenThinkingMs: 0 }, priced).closing).toBe('completed');
   });
 
   it('charges the likely input when the client left before anything was known', () => {
-    expect(endingOf({ status: 200, how: 'left', reading: nothing }, priced)).toMatchObject({
+    expect(endingOf({ status: 200, how: 'left', reading: nothing, hiddenThinkingMs: 0 }, priced)).toMatchObject({
       closing: 'client-left',
       costNanos: 7_000,
     });
@@ -90,7 +105,7 @@ describe('endingOf', () => {
 
   it('never takes an answer without usage for free', () => {
     const unread = { ...nothing, finished: true, deliveredBytes: 30 };
-    const ending = endingOf({ status: 200, how: 'whole', reading: unread }, priced);
+    const ending = endingOf({ status: 200, how: 'whole', reading: unread, hiddenThinkingMs: 0 }, priced);
     expect(ending).toMatchObject({ certainty: 'estimated', costNanos: 7_000 + 10 * 20_000 });
     expect(ending.usage.flags).toContain('usage-missing');
   });
@@ -104,7 +119,7 @@ describe('endingOf', () => {
       { status: 200, how: 'whole', reading: { ...nothing, error }, closing: 'upstream-failed' },
     ] as const;
     for (const { closing, ...answered } of cases) {
-      expect(endingOf(answered, priced)).toMatchObject({
+      expect(endingOf({ ...answered, hiddenThinkingMs: 0 }, priced)).toMatchObject({
         closing,
         certainty: 'reported',
         costNanos: 0,
@@ -116,13 +131,13 @@ describe('endingOf', () => {
     const error = { type: 'api_error', message: 'Internal' };
     const begun = reading({ input: 10, output: 2 }, { deliveredBytes: 30 });
     const expected = { closing: 'upstream-failed', certainty: 'estimated', costNanos: 240_000 };
-    expect(endingOf({ status: 200, how: 'cut', reading: begun }, priced)).toMatchObject(expected);
+    expect(endingOf({ status: 200, how: 'cut', reading: begun, hiddenThinkingMs: 0 }, priced)).toMatchObject(expected);
     const failed = { ...begun, error };
-    expect(endingOf({ status: 200, how: 'whole', reading: failed }, priced)).toMatchObject(expected);
+    expect(endingOf({ status: 200, how: 'whole', reading: failed, hiddenThinkingMs: 0 }, priced)).toMatchObject(expected);
   });
 
   it('names the relay own reason when it ended the answer', () => {
     const begun = reading({ input: 10, output: 2 });
-    expect(endingOf({ status: 200, how: 'revoked', reading: begun }, priced).closing).toBe('revoked');
+    expect(endingOf({ status: 200, how: 'revoked', reading: begun, hiddenThinkingMs: 0 }, priced).closing).toBe('revoked');
   });
 });

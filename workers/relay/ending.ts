@@ -8,7 +8,8 @@ import { addNanos, ZERO_NANOS } from '../domain/money';
 import { outputTokensDelivered } from '../domain/pricing/estimate';
 import { priceUsage } from '../domain/pricing/price';
 import type { Snapshot } from '../domain/snapshot';
-import type { Usage, UsageEntry } from '../domain/usage/tokens';
+import { SECOND_MS } from '../domain/time';
+import type { TokenCounts, Usage, UsageEntry } from '../domain/usage/tokens';
 import { NO_TOKENS } from '../domain/usage/tokens';
 import type { MeterReading } from '../protocols/protocol';
 
@@ -44,25 +45,43 @@ export interface Priced {
   readonly snapshot: Snapshot;
 }
 
+export interface Answered extends Read {
+  readonly status: number;
+  readonly how: How;
+}
+
+/** What the meter knows of an answer. */
+export interface Read {
+  readonly reading: MeterReading;
+  /** Of the block that is open now; no byte tells how many tokens it holds. */
+  readonly hiddenThinkingMs: number;
+}
+
+/** Tokens a second that models usually think at: what an unseen block is charged with. */
+const USUAL_TOKENS_PER_SECOND = 60;
+
 /** The ending of an answer that began: `status` of its headers, `reading` of its body. */
-export function endingOf(
-  answered: { readonly status: number; readonly how: How; readonly reading: MeterReading },
-  priced: Priced,
-): Ending {
+export function endingOf(answered: Answered, priced: Priced): Ending {
   const { status, how, reading } = answered;
   if (status >= 500) return freeEnding('upstream-failed');
   if (status >= 400) return freeEnding('upstream-refused');
   if (reading.error !== null && !reading.started) return freeEnding('upstream-failed');
   const closing = closingOf(how, reading);
-  if (reading.finished && reading.usage !== null && reading.error === null) {
+  if (isReported(reading) && reading.usage !== null) {
     return { closing, certainty: 'reported', ...price(reading.usage, priced) };
   }
-  return { closing, certainty: 'estimated', ...estimate(reading, priced) };
+  return { closing, certainty: 'estimated', ...estimate(answered, priced) };
 }
 
 /** What an answer that is still running has cost so far. */
-export function costSoFar(reading: MeterReading, priced: Priced): Nanos {
-  return estimate(reading, priced).costNanos;
+export function costSoFar(read: Read, priced: Priced): Nanos {
+  return estimate(read, priced).costNanos;
+}
+
+/** Whether the upstream has told all that is to be paid. */
+function isReported(reading: MeterReading): boolean {
+  const { finished, error, flags } = reading;
+  return finished && error === null && !flags.includes('usage-missing');
 }
 
 function closingOf(how: How, reading: MeterReading): Ending['closing'] {
@@ -73,24 +92,31 @@ function closingOf(how: How, reading: MeterReading): Ending['closing'] {
   return how;
 }
 
-function estimate(reading: MeterReading, priced: Priced): Pick<Ending, 'usage' | 'costNanos'> {
+function estimate(read: Read, priced: Priced): Pick<Ending, 'usage' | 'costNanos'> {
   const { lease } = priced;
-  const output = outputTokensDelivered({
-    reportedOutput: reading.reportedOutputTokens,
-    deliveredBytes: reading.deliveredBytes,
-  });
+  const { reading } = read;
+  const output = outputSoFar(read);
   const known = reading.usage?.entries ?? [];
   const flags = reading.finished ? (['usage-missing'] as const) : (['estimated'] as const);
-  if (known.length > 0) {
-    const usage = { entries: withOutput(known, output), flags: reading.flags.concat(flags) };
-    return price(usage, priced);
-  }
-  // Nothing was reported: the likely input, and what was delivered.
-  const counts = { ...NO_TOKENS, output };
   const terms = { speed: null, geo: null, tier: null };
-  const entry: UsageEntry = { model: lease.model ?? '', counts, terms };
-  const delivered = price({ entries: [entry], flags: reading.flags.concat(flags) }, priced);
+  const asked: UsageEntry = { model: lease.model ?? '', counts: NO_TOKENS, terms };
+  const entries = withOutput(known.length > 0 ? known : [asked], output);
+  const delivered = price({ entries, flags: reading.flags.concat(flags) }, priced);
+  // No prompt is empty: one that was not reported is charged as it most likely was.
+  if (entries.some(({ counts }) => promptOf(counts) > 0)) return delivered;
   return { ...delivered, costNanos: addNanos(delivered.costNanos, lease.likelyInputNanos) };
+}
+
+function promptOf(counts: TokenCounts): number {
+  return counts.input + counts.cacheRead + counts.cacheWrite5m + counts.cacheWrite1h;
+}
+
+/** Never below what was reported, nor below what was delivered and thought. */
+function outputSoFar({ reading, hiddenThinkingMs }: Read): number {
+  const { reportedOutputTokens: reportedOutput, deliveredBytes, estimatedThinkingTokens } = reading;
+  const delivered = outputTokensDelivered({ reportedOutput: 0, deliveredBytes });
+  const unseen = Math.ceil((hiddenThinkingMs / SECOND_MS) * USUAL_TOKENS_PER_SECOND);
+  return Math.max(reportedOutput, delivered + Math.max(estimatedThinkingTokens, unseen));
 }
 
 /** Raises the last entry's output (the one being written) so that the sum is at least `output`. */

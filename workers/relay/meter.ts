@@ -9,6 +9,8 @@ export type AnswerType = 'json' | 'events' | 'other';
 
 export interface Meter extends Sink {
   reading(): MeterReading;
+  /** How long the model has been thinking unseen, in the block that is open now. */
+  hiddenThinkingMs(): number;
   /** Whether the bytes so far end inside an event: an empty line must close it first. */
   midEvent(): boolean;
 }
@@ -25,9 +27,11 @@ export function meterOf(type: AnswerType, options: MeterOptions): Meter {
 function eventMeter(options: MeterOptions): Meter {
   const meter = anthropic.createStreamMeter(options);
   let tail = '';
+  let hiddenSince: number | null = null;
   return {
     push: (bytes) => {
       meter.push(bytes);
+      hiddenSince = meter.reading().hiddenThinkingOpen ? (hiddenSince ?? Date.now()) : null;
       const last = String.fromCharCode(...bytes.subarray(-4));
       tail = (tail + last).slice(-4);
     },
@@ -36,6 +40,7 @@ function eventMeter(options: MeterOptions): Meter {
       const { finished, error } = meter.reading();
       return finished || error !== null;
     },
+    hiddenThinkingMs: () => (hiddenSince === null ? 0 : Date.now() - hiddenSince),
     midEvent: () => tail !== '' && !/(?:\n\n|\r\r|\r\n\r\n)$/.test(tail),
   };
 }
@@ -55,6 +60,7 @@ function documentMeter(type: 'json' | 'other', options: MeterOptions): Meter {
     },
     reading: () => (reading ??= type === 'json' && pieces.length > 0 ? read() : unread(options)),
     complete: () => type === 'other' || read().finished,
+    hiddenThinkingMs: () => 0,
     midEvent: () => false,
   };
 }

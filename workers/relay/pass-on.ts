@@ -5,7 +5,7 @@ import type { RelayError } from '../domain/errors';
 import { anthropic } from '../protocols/anthropic';
 import type { MeterOptions } from '../protocols/protocol';
 import { endedByRelay, errorAnswer, passedHeaders } from './answer';
-import type { Ending, How } from './ending';
+import type { Ending, How, Read } from './ending';
 import { costSoFar, endingOf, freeEnding } from './ending';
 import type { Travelled } from './handle';
 import type { Answer, Journey } from './journey';
@@ -103,7 +103,7 @@ function passFlowing(journey: Journey, answer: Answer, running: Running): Travel
     lastWords: type === 'events' ? (how) => lastWords(journey, how, meter) : null,
   });
   running.stop = flowing.stop;
-  running.costNanos = () => costSoFar(meter.reading(), journey);
+  running.costNanos = () => costSoFar(readingOf(meter), journey);
   const finished = flowing.ended.then((how) => meteredClose(journey, answer, { how, meter }));
   const headers = passedHeaders(response.headers, journey);
   return { response: new Response(flowing.readable, { status: response.status, headers }), finished };
@@ -129,10 +129,14 @@ function meteredClose(
   answer: Answer,
   end: { readonly how: How; readonly meter: Meter },
 ): Promise<void> {
-  const reading = end.meter.reading();
+  const read = readingOf(end.meter);
   const { status } = answer.response;
-  const ending = endingOf({ status, how: end.how, reading }, journey);
-  return close(journey, answer, ending, reading.model);
+  const ending = endingOf({ status, how: end.how, ...read }, journey);
+  return close(journey, answer, ending, read.reading.model);
+}
+
+function readingOf(meter: Meter): Read {
+  return { reading: meter.reading(), hiddenThinkingMs: meter.hiddenThinkingMs() };
 }
 
 function close(
