@@ -10,12 +10,15 @@ import { SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
 import { configOf } from '../platform/env';
 import { randomBytes } from '../platform/random';
-import { syncEnvironment } from '../store/environment';
+import { environmentMark, syncEnvironment } from '../store/environment';
 import { loadSnapshot } from '../store/snapshot';
 import { migrate } from './migrate';
 
 const STEPS = [
-  'CREATE TABLE snapshot (one INTEGER PRIMARY KEY CHECK (one = 1), document TEXT NOT NULL) STRICT',
+  // `mark`: what the environment was when the snapshot was read.
+  `CREATE TABLE snapshot (
+    one INTEGER PRIMARY KEY CHECK (one = 1), document TEXT NOT NULL, mark TEXT NOT NULL
+  ) STRICT`,
 ] as const;
 
 const DATABASE_BUSY: RelayError = { kind: 'busy', what: 'database', retryAfterMs: SECOND_MS };
@@ -23,8 +26,8 @@ const DATABASE_BUSY: RelayError = { kind: 'busy', what: 'database', retryAfterMs
 export class PoolObject extends DurableObject<Env> implements PoolPort {
   readonly #sql: SqlStorage;
   #snapshot: Snapshot | null;
-  /** Whether the environment's accounts and the shipped prices were compared since waking. */
-  #synced = false;
+  /** The environment that the database was last made to match; null: none yet. */
+  #syncedMark: string | null = null;
   /** One load at a time; callers wait for the one under way. */
   #loading: Promise<Result<Snapshot, RelayError>> | null = null;
 
@@ -33,10 +36,11 @@ export class PoolObject extends DurableObject<Env> implements PoolPort {
     this.#sql = ctx.storage.sql;
     migrate(this.#sql, STEPS);
     const [row] = this.#sql
-      .exec<{ document: string }>('SELECT document FROM snapshot')
+      .exec<{ document: string; mark: string }>('SELECT document, mark FROM snapshot')
       .toArray();
     // Written by this class alone.
     this.#snapshot = row === undefined ? null : (JSON.parse(row.document) as Snapshot);
+    this.#syncedMark = row?.mark ?? null;
   }
 
   async snapshot(version: number | null): Promise<Result<Snapshot | 'unchanged', RelayError>> {
@@ -57,8 +61,13 @@ export class PoolObject extends DurableObject<Env> implements PoolPort {
     return held.ok ? 'ok' : 'empty';
   }
 
+  /** What is held, as long as it was read under this environment: then D1 is not asked. */
   async #current(): Promise<Result<Snapshot, RelayError>> {
-    if (this.#synced && this.#snapshot !== null) return ok(this.#snapshot);
+    const config = configOf(this.env);
+    if (!config.ok) return config;
+    const { environmentAccounts: accounts, masterKeys } = config.value;
+    const mark = await environmentMark({ accounts, masterKeys });
+    if (this.#snapshot !== null && this.#syncedMark === mark) return ok(this.#snapshot);
     const loaded = await this.#load();
     // D1 is down but something is held: go on with it, and try again at the next call.
     return !loaded.ok && this.#snapshot !== null ? ok(this.#snapshot) : loaded;
@@ -74,20 +83,14 @@ export class PoolObject extends DurableObject<Env> implements PoolPort {
   async #read(): Promise<Result<Snapshot, RelayError>> {
     const config = configOf(this.env);
     if (!config.ok) return config;
-    const { environmentAccounts, masterKeys } = config.value;
+    const { environmentAccounts: accounts, masterKeys } = config.value;
     try {
-      if (!this.#synced) {
+      const mark = await environmentMark({ accounts, masterKeys });
+      if (this.#syncedMark !== mark) {
         const now = Date.now();
-        const random = randomBytes;
-        await syncEnvironment(this.env.DB, {
-          accounts: environmentAccounts,
-          masterKeys,
-          now,
-          random,
-        });
-        this.#synced = true;
+        await syncEnvironment(this.env.DB, { accounts, masterKeys, now, random: randomBytes });
       }
-      return ok(this.#keep(await loadSnapshot(this.env.DB)));
+      return ok(this.#keep(await loadSnapshot(this.env.DB), mark));
     } catch (error) {
       log('snapshot-unreadable', { error: String(error) });
       return fail(DATABASE_BUSY);
@@ -95,15 +98,19 @@ export class PoolObject extends DurableObject<Env> implements PoolPort {
   }
 
   /** A lower version than the one held is a late answer: ignored. */
-  #keep(fresh: Snapshot): Snapshot {
+  #keep(fresh: Snapshot, mark: string): Snapshot {
     const held = this.#snapshot;
-    if (held !== null && held.version >= fresh.version) return held;
-    this.#snapshot = fresh;
+    const isNewer = held === null || fresh.version > held.version;
+    const kept = isNewer ? fresh : held;
+    if (!isNewer && mark === this.#syncedMark) return kept;
+    this.#snapshot = kept;
+    this.#syncedMark = mark;
     this.#sql.exec(
-      'INSERT INTO snapshot (one, document) VALUES (1, ?) ' +
-        'ON CONFLICT (one) DO UPDATE SET document = excluded.document',
-      JSON.stringify(fresh),
+      'INSERT INTO snapshot (one, document, mark) VALUES (1, ?, ?) ' +
+        'ON CONFLICT (one) DO UPDATE SET document = excluded.document, mark = excluded.mark',
+      JSON.stringify(kept),
+      mark,
     );
-    return fresh;
+    return kept;
   }
 }

@@ -49,6 +49,18 @@ export async function syncEnvironment(d1: D1Database, facts: EnvironmentFacts): 
   if (parts.length > 0) await runBatch(db, [...parts, ...raiseSnapshotVersion(db, facts.now)]);
 }
 
+/**
+ * A text that changes with whatever `syncEnvironment` would act on, so that its caller can tell
+ * without reading the database that there is nothing to do.
+ */
+export async function environmentMark(
+  facts: Pick<EnvironmentFacts, 'accounts' | 'masterKeys'>,
+): Promise<string> {
+  const { accounts, masterKeys } = facts;
+  const fingerprint = accounts === null ? 'none' : await fingerprintOf(accounts, masterKeys);
+  return `${LIST_PRICES_VERSION} ${fingerprint}`;
+}
+
 function listPriceParts(db: Database, now: number): Part[] {
   const value = JSON.stringify(LIST_PRICES_VERSION);
   return [
