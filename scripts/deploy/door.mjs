@@ -93,7 +93,7 @@ export async function goThrough(door, credentials) {
   let whole = credentials;
   if (credentials.key === null) {
     const answer = await post(door, '/admin/setup', { setupId, admin, user });
-    if (answer.status === 409) throw doorShut(door);
+    if (answer.status === 409) throw doorShut(door, answer);
     const key = answer.body['key'];
     if (isRefused(answer) || typeof key !== 'string') throw doorFailed('setup', answer);
     whole = { ...credentials, key };
@@ -112,22 +112,27 @@ function isRefused({ status }) {
   return status < 200 || status >= 300;
 }
 
-/** @param {Door} door */
-function doorShut({ file }) {
+/** @param {Door} door @param {Reply} answer */
+function doorShut({ file }, answer) {
   return new Stop(
-    `The relay was set up already, and not with ${file}: sign in as its admin. ` +
-      'Move that file away before the next deploy.',
+    `The relay was set up already, and not with ${file}, or somebody has one of its addresses: ` +
+      'docs/runbooks/first-setup.md.',
+    wordsIn(answer),
   );
 }
 
 /** @param {string} what @param {Reply} answer */
-function doorFailed(what, { status, body }) {
-  const message = 'error' in body ? JSON.stringify(body['error']) : '';
+function doorFailed(what, answer) {
   return new Stop(
-    `The Worker is deployed, but its ${what} answered ${status || 'nothing'}: run it again, it ` +
-      'goes on where it stopped. If that does not help: docs/runbooks/first-setup.md.',
-    message.slice(0, 500),
+    `The Worker is deployed, but its ${what} answered ${answer.status || 'nothing'}: run it again, ` +
+      'it goes on where it stopped. If that does not help: docs/runbooks/first-setup.md.',
+    wordsIn(answer),
   );
+}
+
+/** What the door said itself. @param {Reply} reply */
+function wordsIn({ body }) {
+  return 'error' in body ? JSON.stringify(body['error']).slice(0, 500) : '';
 }
 
 /**
