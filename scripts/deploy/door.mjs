@@ -124,8 +124,8 @@ function doorShut({ file }, answer) {
 /** @param {string} what @param {Reply} answer */
 function doorFailed(what, answer) {
   return new Stop(
-    `The Worker is deployed, but its ${what} answered ${answer.status || 'nothing'}: run it again, ` +
-      'it goes on where it stopped. If that does not help: docs/runbooks/first-setup.md.',
+    `The Worker is deployed, but its ${what} answered ${answer.status || 'nothing'}: run it ` +
+      'again, it goes on where it stopped. If that does not help: docs/runbooks/first-setup.md.',
     wordsIn(answer),
   );
 }
@@ -168,7 +168,8 @@ export async function checkHealth(url, pause) {
     ({ status }) => status === 200,
     pause,
   );
-  if (answer.status === 200) return { version: String(answer.body['version'] ?? 'unknown') };
+  const { version } = answer.body;
+  if (answer.status === 200) return { version: typeof version === 'string' ? version : 'unknown' };
   const checks = Object.entries(Object(answer.body['checks']));
   const failing = checks.filter(([, state]) => state !== 'ok').map(([name]) => name);
   const which = failing.length === 0 ? '' : ` (not well: ${failing.join(', ')})`;

@@ -37,13 +37,13 @@ export async function dryRun({ flags, root, environment, wrangler, print, files 
       productionConfig(tracked, { ...where, accountId: null, databaseId: null }),
     );
     // Both to their end before the folder goes, whichever fails.
-    const migrated = migrate(wrangler, config, folder).then(
-      () => null,
-      (problem) => ({ problem }),
-    );
-    const bytes = await bundle(wrangler, config, folder).finally(() => migrated);
-    const failed = await migrated;
-    if (failed !== null) throw failed.problem;
+    const [bundled, migrated] = await Promise.allSettled([
+      bundle(wrangler, config, folder),
+      migrate(wrangler, config, folder),
+    ]);
+    if (bundled.status === 'rejected') throw bundled.reason;
+    if (migrated.status === 'rejected') throw migrated.reason;
+    const bytes = bundled.value;
     print(`The Worker bundles: ${kilobytes(bytes.raw)}, ${kilobytes(bytes.gzip)} gzipped.`);
     print(`${migrations.length} migration(s) apply to an empty database.`);
     return 0;

@@ -98,12 +98,10 @@ function check({ name, domain, location, adminEmail, userEmail, rotate }) {
   if (rotate !== null && !LASTING_SECRETS.includes(rotate)) {
     throw new Stop(`--rotate ${rotate}: one of ${LASTING_SECRETS.join(' ')}.`);
   }
-  for (const [flag, mail] of [
-    ['--admin-email', adminEmail],
-    ['--user-email', userEmail],
-  ]) {
-    if (mail != null && !MAIL.test(mail))
-      throw new Stop(`${flag} ${mail} is not an e-mail address.`);
+  const mails = { '--admin-email': adminEmail, '--user-email': userEmail };
+  for (const [flag, mail] of Object.entries(mails)) {
+    if (mail === null || MAIL.test(mail)) continue;
+    throw new Stop(`${flag} ${mail} is not an e-mail address.`);
   }
   if (adminEmail !== null && adminEmail === userEmail) {
     throw new Stop('--admin-email and --user-email are the same: they are two people.');

@@ -40,7 +40,7 @@ export function planOf(found, local, flags) {
   const setsAccounts =
     local.accounts > 0 && (flags.replaceAccounts || !set.includes(ACCOUNTS_SECRET));
   const setup = setupOf(found, local);
-  const changed = [SETUP_SECRET, flags.rotate, setsAccounts ? ACCOUNTS_SECRET : null];
+  const changed = new Set([SETUP_SECRET, flags.rotate, setsAccounts ? ACCOUNTS_SECRET : null]);
   return {
     createDatabase: found.databaseId === null,
     migrations: found.pending,
@@ -48,7 +48,7 @@ export function planOf(found, local, flags) {
     restore: missing.filter((name) => local.copies.includes(name)),
     accounts: setsAccounts ? local.accounts : 0,
     rotate: flags.rotate,
-    kept: set.filter((name) => !changed.includes(name)),
+    kept: set.filter((name) => !changed.has(name)),
     setup,
     forgetCredentials: setup === 'first' && local.credentials?.confirmed === true,
     closeDoor: setup === 'none' && set.includes(SETUP_SECRET),

@@ -170,12 +170,10 @@ function applyMigrations({ folder, account, flags }) {
   if (account.databases[config.name] !== config.databaseId) return failed('database not found');
   const database = openDatabase(folder, config.name);
   database.exec('CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY, name TEXT)');
-  const applied = database
-    .prepare('SELECT name FROM d1_migrations')
-    .all()
-    .map(({ name }) => name);
+  const rows = database.prepare('SELECT name FROM d1_migrations').all();
+  const applied = new Set(rows.map(({ name }) => name));
   for (const file of readdirSync(config.migrations).filter((name) => name.endsWith('.sql'))) {
-    if (applied.includes(file)) continue;
+    if (applied.has(file)) continue;
     database.exec(readFileSync(join(config.migrations, file), 'utf8'));
     database.prepare('INSERT INTO d1_migrations (name) VALUES (?)').run(file);
   }

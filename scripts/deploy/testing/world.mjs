@@ -1,5 +1,5 @@
-// What a test of a deployment needs: a project in a folder of its own, an account, a relay, and ways
-// to look at them. `useWorld` makes a new one for each test.
+// What a test of a deployment needs: a project in a folder of its own, an account, a relay, and
+// ways to look at them. `useWorld` makes a new one for each test.
 
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
