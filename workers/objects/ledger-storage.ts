@@ -150,6 +150,20 @@ export class LedgerStorage {
     ).map(rowOf);
   }
 
+  /** Rows of the last `count` numbers up to the checkpoint that were closed after `since`. */
+  closedBefore(
+    checkpoint: Checkpoint,
+    { count, since }: { readonly count: number; readonly since: number },
+  ): { readonly seq: number; readonly requestId: RequestId; readonly closedAt: number }[] {
+    return this.#run<{ seq: number; id: string; closed_at: number }>(
+      'SELECT seq, id, closed_at FROM requests WHERE seq > ? AND seq <= ? AND closed_at > ? ' +
+        'ORDER BY seq',
+      checkpoint.seq - count,
+      checkpoint.seq,
+      since,
+    ).map((row) => ({ seq: row.seq, requestId: row.id as RequestId, closedAt: row.closed_at }));
+  }
+
   row(seq: number): RequestRow | null {
     const [record] = this.#run<RequestRecord>('SELECT * FROM requests WHERE seq = ?', seq);
     return record === undefined ? null : rowOf(record);

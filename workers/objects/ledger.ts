@@ -19,7 +19,7 @@ import type {
 } from '../domain/ledger/calls';
 import { readClock } from '../domain/ledger/clock';
 import type { Copy } from '../domain/ledger/copies';
-import type { Admission, Copies, SettleDecision } from '../domain/ledger/decide';
+import type { Copies } from '../domain/ledger/decide';
 import {
   checkKey,
   correctionOf,
@@ -29,16 +29,24 @@ import {
   LEASE_MS,
   recover,
 } from '../domain/ledger/decide';
+import {
+  answerOf,
+  closedOf,
+  freeLease,
+  leaseOf,
+  openedOf,
+  openRow,
+  strangerRow,
+} from '../domain/ledger/lease';
 import type { Entry, Opened, Outcome, RequestRow } from '../domain/ledger/row';
 import type { WalletState } from '../domain/ledger/state';
 import {
   checkpointOf,
-  emptyState,
   foldClosed,
   foldEntry,
   foldOpened,
   openRowOf,
-  stateOf,
+  rebuild,
 } from '../domain/ledger/state';
 import { ZERO_NANOS } from '../domain/money';
 import type { Catalogue } from '../domain/pricing/catalogue';
@@ -52,7 +60,10 @@ import { LedgerStorage } from './ledger-storage';
 
 /** Closed rows between two checkpoints: waking reads at most as many rows again. */
 const CHECKPOINT_EVERY = 500;
-/** How long a closed request is found by its id, for repeats that do not know its row. */
+/**
+ * How long a closed request is found by its id, for repeats that do not know its row; those after
+ * the checkpoint always. Waking finds so many again as a checkpoint spans.
+ */
 const RECENT_MS = 10 * MINUTE_MS;
 /** Leases end on whole alarms: one alarm a minute closes all that ran out. */
 const ALARM_SLACK_MS = 5 * SECOND_MS;
@@ -65,6 +76,8 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   readonly #recent = new Map<RequestId, { readonly seq: number; readonly closedAt: number }>();
   #catalogue: Catalogue | null;
   #alarmAt: number | null = null;
+  /** Highest row number of the checkpoint in storage. */
+  #checkpointSeq = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -79,14 +92,19 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
 
   #rebuild(): WalletState {
     const checkpoint = this.#storage.checkpoint();
-    const state = checkpoint === null ? emptyState() : stateOf(checkpoint);
-    for (const row of this.#storage.tail(checkpoint)) {
-      foldOpened(state, row);
-      if (row.outcome === null) continue;
-      foldClosed(state, row);
-      this.#recent.set(row.requestId, { seq: row.seq, closedAt: row.outcome.closedAt });
+    const rows = this.#storage.tail(checkpoint);
+    const entries = this.#storage.entriesAfter(checkpoint?.entry ?? 0);
+    const state = rebuild({ checkpoint, rows, entries, wallClock: Date.now() });
+    if (checkpoint !== null) {
+      this.#checkpointSeq = checkpoint.seq;
+      const window = { count: CHECKPOINT_EVERY, since: state.lastSeenAt - RECENT_MS };
+      for (const { requestId, ...closed } of this.#storage.closedBefore(checkpoint, window)) {
+        this.#recent.set(requestId, closed);
+      }
     }
-    for (const entry of this.#storage.entriesAfter(state.lastEntry)) foldEntry(state, entry);
+    for (const { seq, requestId, outcome } of rows) {
+      if (outcome !== null) this.#recent.set(requestId, { seq, closedAt: outcome.closedAt });
+    }
     return state;
   }
 
@@ -133,13 +151,16 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   }
 
   async #prepare(call: AdmitCall): Promise<Result<Prepared, RelayError>> {
-    const [copies, catalogue] = await Promise.all([
+    const [loaded, fresh] = await Promise.all([
       this.#copies.load(call.keyId),
       this.#freshCatalogue(call.pricesVersion ?? 0),
     ]);
-    if (!copies.ok) return copies;
-    if (!catalogue.ok) return catalogue;
-    return ok({ copies: copies.value, catalogue: catalogue.value });
+    // Nothing is stored for a key that does not exist.
+    if (!loaded.ok) return loaded;
+    if (!fresh.ok) return fresh;
+    // A push may have come in while Pool was asked: what is held now decides.
+    const copies = this.#copies.of(call.keyId) ?? loaded.value;
+    return ok({ copies, catalogue: this.#keepCatalogue(fresh.value) });
   }
 
   async #freshCatalogue(atLeast: number): Promise<Result<Catalogue, RelayError>> {
@@ -150,34 +171,27 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
       .catch((): Result<never, RelayError> => fail(POOL_BUSY));
     if (!answer.ok) return held === null ? answer : ok(held);
     if (answer.value === 'unchanged') return held === null ? fail(POOL_BUSY) : ok(held);
-    const fresh = answer.value.catalogue;
-    if (this.#catalogue === null || fresh.version > this.#catalogue.version) {
-      this.#catalogue = fresh;
-      this.#storage.keepCatalogue(fresh);
+    return ok(answer.value.catalogue);
+  }
+
+  /** The higher version stays; a lower one is a late answer. */
+  #keepCatalogue(fresh: Catalogue): Catalogue {
+    if (this.#catalogue !== null && this.#catalogue.version >= fresh.version) {
+      return this.#catalogue;
     }
-    return ok(this.#catalogue);
+    this.#catalogue = fresh;
+    this.#storage.keepCatalogue(fresh);
+    return fresh;
   }
 
   #open(opened: Opened, copies: Copies, now: number): Lease {
-    const row: RequestRow = {
-      seq: this.#state.lastSeq + 1,
-      requestId: opened.requestId,
-      keyId: opened.keyId,
-      admittedAt: now,
-      leaseUntil: now + LEASE_MS,
-      opened,
-      progress: null,
-      outcome: null,
-      known: null,
-      closed: null,
-    };
+    const row = openRow(opened, { seq: this.#state.lastSeq + 1, now });
     this.#storage.insertRow(row);
     foldOpened(this.#state, row);
     this.#wakeAt(row.leaseUntil + ALARM_SLACK_MS);
     return leaseOf(row, opened, copies.wallet.id);
   }
 
-  // oxlint-disable-next-line require-await -- the port is asynchronous, the rule is not
   async progress(call: ProgressCall): Promise<ProgressAnswer> {
     const row = this.#find(call.requestId, call.seq);
     const now = this.#now();
@@ -192,36 +206,20 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     return answer;
   }
 
-  // oxlint-disable-next-line require-await -- the port is asynchronous, the rule is not
   async settle(call: SettleCall): Promise<SettleAnswer> {
+    const { closing, certainty } = call;
+    // Class `free` has no row: nothing to close, nothing to write.
+    if (call.seq === 0) return { closing, certainty, costNanos: ZERO_NANOS };
     const now = this.#now();
     const row = this.#find(call.requestId, call.seq);
     const decision = decideSettle(row, call, now);
     if (decision.do === 'close') {
-      return answerOf(this.#close(row ?? this.#strangerOf(call, now), decision.outcome, call));
+      const stranger = (): RequestRow => strangerRow(call, { seq: this.#state.lastSeq + 1, now });
+      return answerOf(this.#close(row ?? stranger(), decision.outcome, call));
     }
     if (row === null) throw new Error('a row that is not there cannot be closed already');
-    return answerOf(decision.do === 'correct' ? this.#correct(row, decision, now) : row);
-  }
-
-  /** A row for a request that this object did not admit, or no longer knows. */
-  #strangerOf(call: SettleCall, now: number): RequestRow {
-    const { requestId, keyId } = call;
-    const row: RequestRow = {
-      seq: this.#state.lastSeq + 1,
-      requestId,
-      keyId,
-      admittedAt: call.admittedAt ?? now,
-      leaseUntil: now,
-      opened: null,
-      progress: null,
-      outcome: null,
-      known: null,
-      closed: null,
-    };
-    this.#storage.insertRow(row);
-    foldOpened(this.#state, row);
-    return row;
+    if (decision.do === 'nothing') return answerOf(row);
+    return answerOf(this.#correct(row, call, correctionOf(row, decision, now)));
   }
 
   #close(row: RequestRow, outcome: Outcome, call: SettleCall | null): RequestRow {
@@ -232,38 +230,47 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
       known: { certainty, costNanos },
       closed: call === null ? null : closedOf(call),
     };
-    this.#storage.closeRow(closed);
-    foldClosed(this.#state, closed);
+    // Stored and folded together or not at all: what cannot be folded would end every waking.
+    this.ctx.storage.transactionSync(() => {
+      if (row.seq > this.#state.lastSeq) this.#storage.insertRow(closed);
+      else this.#storage.closeRow(closed);
+      foldClosed(this.#state, closed);
+    });
     this.#recent.set(row.requestId, { seq: row.seq, closedAt: outcome.closedAt });
     this.#forgetOld(outcome.closedAt);
-    if (this.#state.closedSinceCheckpoint >= CHECKPOINT_EVERY) {
-      this.#state.closedSinceCheckpoint = 0;
-      this.#storage.keepCheckpoint(checkpointOf(this.#state));
-    }
+    if (this.#state.closedSinceCheckpoint >= CHECKPOINT_EVERY) this.#keepCheckpoint();
     return closed;
   }
 
-  #correct(
-    row: RequestRow,
-    change: Extract<SettleDecision, { do: 'correct' }>,
-    now: number,
-  ): RequestRow {
-    const { certainty, costNanos } = change;
-    const corrected: RequestRow = { ...row, known: { certainty, costNanos } };
-    this.#post(correctionOf(row, change, now));
-    this.#storage.closeRow(corrected);
+  #keepCheckpoint(): void {
+    const checkpoint = checkpointOf(this.#state);
+    this.#storage.keepCheckpoint(checkpoint);
+    this.#checkpointSeq = checkpoint.seq;
+    this.#state.closedSinceCheckpoint = 0;
+  }
+
+  /** The first closing stays; cost, certainty and details are those of the settle that knew more. */
+  #correct(row: RequestRow, call: SettleCall, entry: Omit<Entry, 'n'>): RequestRow {
+    const { certainty, costNanos } = call;
+    const known = { certainty, costNanos };
+    const corrected: RequestRow = { ...row, known, closed: closedOf(call) };
+    this.ctx.storage.transactionSync(() => {
+      this.#storage.closeRow(corrected);
+      this.#post(entry);
+    });
     return corrected;
   }
 
   #post(entry: Omit<Entry, 'n'>): boolean {
     if (this.#storage.hasEntry(entry.entryId)) return false;
     const numbered: Entry = { ...entry, n: this.#state.lastEntry + 1 };
-    this.#storage.insertEntry(numbered);
-    foldEntry(this.#state, numbered);
+    this.ctx.storage.transactionSync(() => {
+      this.#storage.insertEntry(numbered);
+      foldEntry(this.#state, numbered);
+    });
     return true;
   }
 
-  // oxlint-disable-next-line require-await -- the port is asynchronous, the rule is not
   async credit(call: CreditCall): Promise<CreditAnswer> {
     const { entryId, kind, amountNanos, reason, actor } = call;
     const at = this.#now();
@@ -271,7 +278,6 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     return { applied, balanceNanos: this.#state.balanceNanos };
   }
 
-  // oxlint-disable-next-line require-await -- the port is asynchronous, the rule is not
   async apply(copies: readonly Copy[]): Promise<void> {
     for (const copy of copies) this.#copies.keep(copy);
   }
@@ -299,7 +305,6 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     });
   }
 
-  // oxlint-disable-next-line require-await -- the port is asynchronous, the rule is not
   async ping(): Promise<'ok'> {
     this.#storage.probe();
     return 'ok';
@@ -332,18 +337,19 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     void this.ctx.storage.setAlarm(at);
   }
 
+  /** By number where it is that request's; else by id, so that a row of a stranger is found too. */
   #find(requestId: RequestId, seq: number | null): RequestRow | null {
-    const number = seq ?? this.#recent.get(requestId)?.seq ?? null;
-    const row =
-      number === null
-        ? openRowOf(this.#state, requestId)
-        : (this.#state.open.get(number) ?? this.#storage.row(number));
-    return row?.requestId === requestId ? row : null;
+    const open = openRowOf(this.#state, requestId);
+    if (open !== null) return open;
+    const named = seq === null ? null : this.#storage.row(seq);
+    if (named?.requestId === requestId) return named;
+    const recent = this.#recent.get(requestId);
+    return recent === undefined ? null : this.#storage.row(recent.seq);
   }
 
   #forgetOld(now: number): void {
-    for (const [id, { closedAt }] of this.#recent) {
-      if (closedAt > now - RECENT_MS) return;
+    for (const [id, { seq, closedAt }] of this.#recent) {
+      if (closedAt > now - RECENT_MS || seq > this.#checkpointSeq) return;
       this.#recent.delete(id);
     }
   }
@@ -365,61 +371,4 @@ interface Prepared {
   readonly catalogue: Catalogue;
 }
 
-interface OpeningFacts extends Prepared {
-  readonly admission: Admission;
-  readonly now: number;
-}
-
 const POOL_BUSY: RelayError = { kind: 'busy', what: 'pool', retryAfterMs: SECOND_MS };
-
-/** What a metered request writes down; null for a free one, which has no row. */
-function openedOf(call: AdmitCall, facts: OpeningFacts): Opened | null {
-  const { model, price, likelyInputNanos } = facts.admission;
-  if (call.class === 'free' || model === null || price === null) return null;
-  const { requestId, keyId, sizes, conversation, tags } = call;
-  const userId = facts.copies.user.id;
-  const pricesVersion = facts.catalogue.version;
-  const priced = { model, price, pricesVersion, likelyInputNanos };
-  return { requestId, keyId, userId, ...priced, sizes, conversation, tags };
-}
-
-function freeLease(call: AdmitCall, facts: OpeningFacts): Lease {
-  return {
-    seq: 0,
-    requestId: call.requestId,
-    walletId: facts.copies.wallet.id,
-    userId: facts.copies.user.id,
-    keyId: call.keyId,
-    model: facts.admission.model,
-    price: null,
-    pricesVersion: facts.catalogue.version,
-    admittedAt: facts.now,
-    likelyInputNanos: ZERO_NANOS,
-  };
-}
-
-function leaseOf(row: RequestRow, opened: Opened, walletId: Lease['walletId']): Lease {
-  const { requestId, keyId, userId, model, price, pricesVersion, likelyInputNanos } = opened;
-  return {
-    seq: row.seq,
-    requestId,
-    walletId,
-    userId,
-    keyId,
-    model,
-    price,
-    pricesVersion,
-    admittedAt: row.admittedAt,
-    likelyInputNanos,
-  };
-}
-
-function closedOf(call: SettleCall): NonNullable<RequestRow['closed']> {
-  const { usage, model, accountId, status, attempts, timings } = call;
-  return { usage, model, accountId, status, attempts, timings };
-}
-
-function answerOf(row: RequestRow): SettleAnswer {
-  if (row.outcome === null || row.known === null) throw new Error(`row ${row.seq} is open`);
-  return { closing: row.outcome.closing, ...row.known };
-}

@@ -12,6 +12,15 @@ export interface ClockReading {
   readonly leapt: boolean;
 }
 
+/**
+ * Last seen at waking: the latest of the wall clock and what is stored (all Unix ms). A stored time
+ * more than an hour ahead was a bad reading and is not believed again.
+ */
+export function lastSeenAtWaking(wallClock: number, stored: readonly number[]): number {
+  const believed = stored.filter((time) => time - wallClock <= HOUR_MS);
+  return believed.reduce((latest, time) => Math.max(latest, time), wallClock);
+}
+
 /** Reads the clock: `wallClock` in Unix ms, `lastSeenAt` from the reading before (0: none). */
 export function readClock(state: {
   readonly wallClock: number;
@@ -19,7 +28,6 @@ export function readClock(state: {
   readonly openRequests: number;
 }): ClockReading {
   const now = Math.max(state.wallClock, state.lastSeenAt);
-  const leapt =
-    state.openRequests > 0 && state.lastSeenAt > 0 && now - state.lastSeenAt > HOUR_MS;
+  const leapt = state.openRequests > 0 && state.lastSeenAt > 0 && now - state.lastSeenAt > HOUR_MS;
   return { now, lastSeenAt: leapt ? state.lastSeenAt : now, leapt };
 }

@@ -61,11 +61,16 @@ export function decideAdmit(call: AdmitCall, known: AdmitFacts): Result<Admissio
   const refusal = checkKey(known.copies, call.keyHash, known.now);
   if (refusal !== null) return fail(refusal);
   for (const model of call.fallbackModels) {
-    if (resolveModel(known.catalogue, model) === null) return fail({ kind: 'unknown-model', model });
+    if (resolveModel(known.catalogue, model) === null)
+      return fail({ kind: 'unknown-model', model });
   }
   // Nothing that a provider holds is recorded for any wallet, so every such id is another's.
   const [held] = call.heldIds;
   if (held !== undefined) return fail({ kind: 'held-elsewhere', field: held.field });
+  if (call.model === null && call.class === 'metered') {
+    // Without a model there is no price, no row and so nobody who pays.
+    return fail({ kind: 'bad-request', message: 'model: Field required' });
+  }
   if (call.model === null) return ok({ model: null, price: null, likelyInputNanos: ZERO_NANOS });
   const model = resolveModel(known.catalogue, call.model);
   const price = model === null ? null : findPrice(known.catalogue, model, known.now);
@@ -89,6 +94,7 @@ export type SettleDecision =
   | {
       readonly do: 'correct';
       readonly amountNanos: Nanos;
+      readonly closing: Closing;
       readonly certainty: Certainty;
       readonly costNanos: Nanos;
     }
@@ -108,22 +114,23 @@ export function decideSettle(
   }
   if (rank(certainty) <= rank(row.known.certainty)) return { do: 'nothing' };
   const amountNanos = subtractNanos(row.known.costNanos, costNanos);
-  return { do: 'correct', amountNanos, certainty, costNanos };
+  return { do: 'correct', amountNanos, closing, certainty, costNanos };
 }
 
 /** The correction's entry without its number. */
 export function correctionOf(
-  row: Pick<RequestRow, 'requestId' | 'keyId' | 'outcome'>,
+  row: Pick<RequestRow, 'requestId' | 'keyId' | 'outcome' | 'known'>,
   change: Extract<SettleDecision, { do: 'correct' }>,
   now: number,
 ): Omit<Entry, 'n'> {
+  const before = `${row.outcome?.closing ?? 'open'} (${row.known?.certainty ?? 'unknown'})`;
   return {
     entryId: correctionId(row.requestId, change.certainty),
     kind: 'correction',
     amountNanos: change.amountNanos,
     at: now,
     keyId: row.keyId,
-    reason: `${row.outcome?.closing ?? 'open'} was ${row.outcome?.certainty ?? 'unknown'}, now ${change.certainty}`,
+    reason: `${before} is ${change.closing} (${change.certainty})`,
     actor: 'ledger',
   };
 }

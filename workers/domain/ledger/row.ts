@@ -31,6 +31,8 @@ export interface Opened {
 
 /** What settle (or the alarm) wrote down: the details beside the columns that money is read from. */
 export interface Closed {
+  /** As the settle with these details named it: after a correction not the row's first closing. */
+  readonly closing: Closing;
   readonly usage: Usage;
   readonly model: string | null;
   readonly accountId: AccountId | null;

@@ -4,6 +4,7 @@
 import type { KeyId, RequestId } from '../ids';
 import type { Nanos } from '../money';
 import { addNanos, subtractNanos, ZERO_NANOS } from '../money';
+import { lastSeenAtWaking } from './clock';
 import { postingsOfEntry, postingsOfRow, sumOf } from './posting';
 import type { Entry, RequestRow } from './row';
 
@@ -53,8 +54,33 @@ export function emptyState(): WalletState {
   };
 }
 
+/** What is read at waking. */
+export interface Stored {
+  readonly checkpoint: Checkpoint | null;
+  /** Rows above the checkpoint's highest and those that were open at it, by number. */
+  readonly rows: readonly RequestRow[];
+  /** Entries above the checkpoint's highest, by number. */
+  readonly entries: readonly Entry[];
+  /** Unix ms at waking. */
+  readonly wallClock: number;
+}
+
+/** The state that was lost with the memory: a checkpoint and what came after it. */
+export function rebuild({ checkpoint, rows, entries, wallClock }: Stored): WalletState {
+  const state = checkpoint === null ? emptyState() : stateOf(checkpoint);
+  for (const row of rows) {
+    if (row.outcome === null) foldOpened(state, row);
+    else foldClosed(state, row);
+  }
+  for (const entry of entries) foldEntry(state, entry);
+  const closings = rows.map((row) => row.outcome?.closedAt ?? row.admittedAt);
+  const times = [state.lastSeenAt, ...closings, ...entries.map((entry) => entry.at)];
+  state.lastSeenAt = lastSeenAtWaking(wallClock, times);
+  return state;
+}
+
 /** The fold up to a checkpoint; its open rows are folded as rows after it. */
-export function stateOf(checkpoint: Checkpoint): WalletState {
+function stateOf(checkpoint: Checkpoint): WalletState {
   return {
     ...emptyState(),
     balanceNanos: checkpoint.balanceNanos,
@@ -84,33 +110,42 @@ export function foldOpened(state: WalletState, row: RequestRow): void {
   state.openSeqs.set(row.requestId, row.seq);
 }
 
-/** Folds a row's first closing. The caller has checked that it was not folded before. */
+/**
+ * Folds a row's first closing. The caller has checked that it was not folded before. Throws, with
+ * nothing folded, when an amount leaves the safe integers: then it may not be stored either.
+ */
 export function foldClosed(state: WalletState, row: RequestRow): void {
   if (row.outcome === null) throw new Error(`row ${row.seq} is not closed`);
   const postings = postingsOfRow(row);
   if (sumOf(postings) !== 0) throw new Error(`postings of row ${row.seq} do not sum to zero`);
+  const totals = totalsOf(state, row.keyId);
+  const balanceNanos = subtractNanos(state.balanceNanos, row.outcome.costNanos);
+  const usedNanos = addNanos(totals.usedNanos, row.outcome.costNanos);
   state.lastSeq = Math.max(state.lastSeq, row.seq);
   state.open.delete(row.seq);
   state.openSeqs.delete(row.requestId);
-  state.balanceNanos = subtractNanos(state.balanceNanos, row.outcome.costNanos);
-  const totals = totalsOf(state, row.keyId);
-  totals.usedNanos = addNanos(totals.usedNanos, row.outcome.costNanos);
+  state.balanceNanos = balanceNanos;
+  totals.usedNanos = usedNanos;
   totals.requests += 1;
   state.closedSinceCheckpoint += 1;
 }
 
-/** Folds an entry; one already folded (by number) changes nothing. */
+/**
+ * Folds an entry; one already folded (by number) changes nothing. Throws, with nothing folded, when
+ * an amount leaves the safe integers: then it may not be stored either.
+ */
 export function foldEntry(state: WalletState, entry: Entry): void {
   if (entry.n <= state.lastEntry) return;
   if (sumOf(postingsOfEntry(entry)) !== 0) {
     throw new Error(`postings of entry ${entry.entryId} do not sum to zero`);
   }
-  state.lastEntry = entry.n;
-  state.balanceNanos = addNanos(state.balanceNanos, entry.amountNanos);
+  const balanceNanos = addNanos(state.balanceNanos, entry.amountNanos);
   if (entry.kind === 'correction' && entry.keyId !== null) {
     const totals = totalsOf(state, entry.keyId);
     totals.usedNanos = subtractNanos(totals.usedNanos, entry.amountNanos);
   }
+  state.lastEntry = entry.n;
+  state.balanceNanos = balanceNanos;
 }
 
 /** The row of `requestId` among the open ones. */
