@@ -1,58 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { ErrorKind, RelayError } from './errors';
+import { ERROR_EXAMPLES } from '../../tests/support/error-examples';
+import type { RelayError } from './errors';
 import { facts } from './errors';
 import { nanos } from './money';
 
-type Examples = { readonly [K in ErrorKind]: readonly Extract<RelayError, { kind: K }>[] };
-
-/** Every kind with every `why`: the compiler refuses a kind that is left out. */
-const EXAMPLES: Examples = {
-  unauthenticated: (
-    ['missing', 'malformed', 'conflicting', 'unknown', 'revoked', 'expired'] as const
-  ).map((why) => ({ kind: 'unauthenticated', why })),
-  forbidden: (['user-suspended', 'wallet-suspended', 'origin'] as const).map((why) => ({
-    kind: 'forbidden',
-    why,
-  })),
-  'bad-request': [{ kind: 'bad-request', message: 'messages: Field required' }],
-  'unsupported-encoding': [{ kind: 'unsupported-encoding', encoding: 'br' }],
-  'too-large': [
-    { kind: 'too-large', limitBytes: 33_554_432, decoded: false },
-    { kind: 'too-large', limitBytes: 33_554_432, decoded: true },
-  ],
-  'not-found': [{ kind: 'not-found', what: '/v1/nothing' }],
-  'method-not-allowed': [{ kind: 'method-not-allowed', method: 'PUT', allow: 'POST' }],
-  'unknown-model': [{ kind: 'unknown-model', model: 'claude-none' }],
-  'held-elsewhere': [{ kind: 'held-elsewhere', field: 'container' }],
-  'not-offered': [{ kind: 'not-offered', what: 'Files' }],
-  'out-of-credit': [
-    { kind: 'out-of-credit', neededNanos: nanos(2_000_000), availableNanos: nanos(-1_000_000) },
-  ],
-  'already-closed': [{ kind: 'already-closed' }],
-  conflict: [{ kind: 'conflict', what: 'There is an admin already.' }],
-  busy: (['buffers', 'ledger', 'pool', 'database'] as const).map((what) => ({
-    kind: 'busy',
-    what,
-    retryAfterMs: 1_000,
-  })),
-  'too-many-refusals': [{ kind: 'too-many-refusals', retryAfterMs: 60_000 }],
-  'no-upstream': [{ kind: 'no-upstream', retryAfterMs: 5_000 }],
-  'upstream-failed': (['unreachable', 'credential', 'redirect', 'unreadable'] as const).map(
-    (why) => ({
-      kind: 'upstream-failed',
-      why,
-    }),
-  ),
-  'upstream-ended': [{ kind: 'upstream-ended' }],
-  'upstream-timeout': [{ kind: 'upstream-timeout' }],
-  'ended-by-relay': (['revoked', 'stopped', 'limit'] as const).map((why) => ({
-    kind: 'ended-by-relay',
-    why,
-  })),
-  'bad-environment': [{ kind: 'bad-environment', variable: 'KEY_TAG_SECRETS' }],
-  internal: [{ kind: 'internal', cause: new Error('password=hunter2') }],
-};
-const ALL: readonly RelayError[] = Object.values(EXAMPLES).flat();
+const ALL: readonly RelayError[] = Object.values(ERROR_EXAMPLES).flat();
 
 describe('facts', () => {
   it.each(ALL)('of $kind are a 4xx or 5xx with a stable code and whole words', (error) => {
@@ -76,18 +28,18 @@ describe('facts', () => {
   });
 
   it('leave the retry to the client where the fault may pass', () => {
-    for (const error of [...EXAMPLES.busy, ...EXAMPLES['no-upstream']]) {
+    for (const error of [...ERROR_EXAMPLES.busy, ...ERROR_EXAMPLES['no-upstream']]) {
       expect(facts(error).retry).toBe(null);
       expect(facts(error).retryAfterMs).toBe(error.retryAfterMs);
     }
   });
 
   it('keep the cause of an internal error inside', () => {
-    expect(JSON.stringify(EXAMPLES.internal.map(facts))).not.toContain('hunter2');
+    expect(JSON.stringify(ERROR_EXAMPLES.internal.map(facts))).not.toContain('hunter2');
   });
 
   it('never show an upstream that refused the credential as the 401 of the client', () => {
-    const statuses = EXAMPLES['upstream-failed'].map((error) => facts(error).status);
+    const statuses = ERROR_EXAMPLES['upstream-failed'].map((error) => facts(error).status);
     expect(new Set(statuses)).toEqual(new Set([502]));
   });
 

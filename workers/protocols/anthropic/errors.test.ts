@@ -1,43 +1,14 @@
 import * as version1 from '@anthropic-ai/sdk';
 import * as version0 from 'anthropic-sdk-0';
 import { describe, expect, it } from 'vitest';
-import type { ErrorKind, RelayError } from '../../domain/errors';
+import { ERROR_EXAMPLES } from '../../../tests/support/error-examples';
+import type { RelayError } from '../../domain/errors';
 import { facts } from '../../domain/errors';
-import { nanos } from '../../domain/money';
 import { createSseSplitter } from '../sse';
 import { renderError, renderStreamError } from './errors';
 import { createStreamMeter } from './usage';
 
-/** One of each kind; the compiler asks for a new kind's example. */
-const EXAMPLES: { readonly [K in ErrorKind]: Extract<RelayError, { kind: K }> } = {
-  unauthenticated: { kind: 'unauthenticated', why: 'missing' },
-  forbidden: { kind: 'forbidden', why: 'user-suspended' },
-  'bad-request': { kind: 'bad-request', message: 'model: Field required' },
-  'unsupported-encoding': { kind: 'unsupported-encoding', encoding: 'br' },
-  'too-large': { kind: 'too-large', limitBytes: 32_000_000, decoded: false },
-  'not-found': { kind: 'not-found', what: '/nowhere' },
-  'method-not-allowed': { kind: 'method-not-allowed', method: 'PUT', allow: 'POST' },
-  'unknown-model': { kind: 'unknown-model', model: 'claude-0' },
-  'held-elsewhere': { kind: 'held-elsewhere', field: 'container' },
-  'not-offered': { kind: 'not-offered', what: 'Files' },
-  'out-of-credit': {
-    kind: 'out-of-credit',
-    neededNanos: nanos(2_000_000),
-    availableNanos: nanos(0),
-  },
-  'already-closed': { kind: 'already-closed' },
-  conflict: { kind: 'conflict', what: 'The same id was used for another request.' },
-  busy: { kind: 'busy', what: 'buffers', retryAfterMs: 1_000 },
-  'too-many-refusals': { kind: 'too-many-refusals', retryAfterMs: 30_000 },
-  'no-upstream': { kind: 'no-upstream', retryAfterMs: 1_001 },
-  'upstream-failed': { kind: 'upstream-failed', why: 'unreachable' },
-  'upstream-ended': { kind: 'upstream-ended' },
-  'upstream-timeout': { kind: 'upstream-timeout' },
-  'ended-by-relay': { kind: 'ended-by-relay', why: 'stopped' },
-  'bad-environment': { kind: 'bad-environment', variable: 'KEY_TAG_SECRETS' },
-  internal: { kind: 'internal', cause: new Error('secret cause') },
-};
-const ERRORS: readonly RelayError[] = Object.values(EXAMPLES);
+const ERRORS: readonly RelayError[] = Object.values(ERROR_EXAMPLES).flat();
 
 /** What both majors of the official SDK call an answer of this status. */
 const SDK_CLASS = {
@@ -114,7 +85,8 @@ describe('renderError', () => {
   );
 
   it('names the methods that a path allows', () => {
-    expect(renderError(EXAMPLES['method-not-allowed'], 'req_1').headers['allow']).toBe('POST');
+    const wrongMethod: RelayError = { kind: 'method-not-allowed', method: 'PUT', allow: 'POST' };
+    expect(renderError(wrongMethod, 'req_1').headers['allow']).toBe('POST');
   });
 });
 
@@ -128,7 +100,7 @@ describe('renderStreamError', () => {
 
   it('is read as an error by the meter', () => {
     const meter = createStreamMeter({ askedModel: 'm', cacheTtl: 'none' });
-    meter.push(new TextEncoder().encode(renderStreamError(EXAMPLES['upstream-ended'], 'req_1')));
+    meter.push(new TextEncoder().encode(renderStreamError({ kind: 'upstream-ended' }, 'req_1')));
     expect(meter.reading().error?.type).toBe('api_error');
   });
 });
