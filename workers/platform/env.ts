@@ -8,7 +8,10 @@ import { fail, ok } from '../domain/result';
 import { ACCOUNT_KINDS } from '../domain/snapshot';
 
 /** A secret per version, `{"1":"<base64>"}`; the highest version makes new things. */
-const versioned = z.record(z.string().check(z.regex(/^[1-9][0-9]?$/)), z.string().check(z.minLength(22)));
+const versioned = z.record(
+  z.string().check(z.regex(/^[1-9][0-9]?$/)),
+  z.string().check(z.minLength(22)),
+);
 
 const environmentAccounts = z.array(
   z.strictObject({

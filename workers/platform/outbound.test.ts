@@ -3,7 +3,10 @@ import { isAllowedAddress } from './outbound';
 
 describe('isAllowedAddress', () => {
   it('allows https at a public name, with a path', () => {
-    for (const url of ['https://api.anthropic.com/v1/messages', 'https://gateway.example.com/a/b']) {
+    for (const url of [
+      'https://api.anthropic.com/v1/messages',
+      'https://gateway.example.com/a/b',
+    ]) {
       expect(isAllowedAddress(url, 'production')).toBe(true);
     }
   });

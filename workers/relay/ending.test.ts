@@ -51,7 +51,9 @@ function reading(counts: { input: number; output: number }, more: Partial<MeterR
 describe('endingOf', () => {
   it('charges a finished answer exactly what was reported', () => {
     const whole = reading({ input: 10, output: 5 }, { finished: true, deliveredBytes: 9_999 });
-    expect(endingOf({ status: 200, how: 'whole', reading: whole, hiddenThinkingMs: 0 }, priced)).toMatchObject({
+    expect(
+      endingOf({ status: 200, how: 'whole', reading: whole, hiddenThinkingMs: 0 }, priced),
+    ).toMatchObject({
       closing: 'completed',
       certainty: 'reported',
       costNanos: 10 * 4_000 + 5 * 20_000,
@@ -60,7 +62,9 @@ describe('endingOf', () => {
 
   it('charges a client that left the input reported and the output delivered', () => {
     const left = reading({ input: 10, output: 1 }, { deliveredBytes: 300 });
-    expect(endingOf({ status: 200, how: 'left', reading: left, hiddenThinkingMs: 0 }, priced)).toMatchObject({
+    expect(
+      endingOf({ status: 200, how: 'left', reading: left, hiddenThinkingMs: 0 }, priced),
+    ).toMatchObject({
       closing: 'client-left',
       certainty: 'estimated',
       costNanos: 10 * 4_000 + 100 * 20_000,
@@ -69,7 +73,10 @@ describe('endingOf', () => {
 
   it('never charges less than what was reported when the bytes say less', () => {
     const left = reading({ input: 10, output: 50 }, { deliveredBytes: 3 });
-    const { costNanos } = endingOf({ status: 200, how: 'left', reading: left, hiddenThinkingMs: 0 }, priced);
+    const { costNanos } = endingOf(
+      { status: 200, how: 'left', reading: left, hiddenThinkingMs: 0 },
+      priced,
+    );
     expect(costNanos).toBe(10 * 4_000 + 50 * 20_000);
   });
 
@@ -89,11 +96,15 @@ describe('endingOf', () => {
 
   it('counts an answer as completed when the client left after its last event', () => {
     const whole = reading({ input: 10, output: 5 }, { finished: true });
-    expect(endingOf({ status: 200, how: 'left', reading: whole, hiddenThinkingMs: 0 }, priced).closing).toBe('completed');
+    expect(
+      endingOf({ status: 200, how: 'left', reading: whole, hiddenThinkingMs: 0 }, priced).closing,
+    ).toBe('completed');
   });
 
   it('charges the likely input when the client left before anything was known', () => {
-    expect(endingOf({ status: 200, how: 'left', reading: nothing, hiddenThinkingMs: 0 }, priced)).toMatchObject({
+    expect(
+      endingOf({ status: 200, how: 'left', reading: nothing, hiddenThinkingMs: 0 }, priced),
+    ).toMatchObject({
       closing: 'client-left',
       costNanos: 7_000,
     });
@@ -105,7 +116,10 @@ describe('endingOf', () => {
 
   it('never takes an answer without usage for free', () => {
     const unread = { ...nothing, finished: true, deliveredBytes: 30 };
-    const ending = endingOf({ status: 200, how: 'whole', reading: unread, hiddenThinkingMs: 0 }, priced);
+    const ending = endingOf(
+      { status: 200, how: 'whole', reading: unread, hiddenThinkingMs: 0 },
+      priced,
+    );
     expect(ending).toMatchObject({ certainty: 'estimated', costNanos: 7_000 + 10 * 20_000 });
     expect(ending.usage.flags).toContain('usage-missing');
   });
@@ -131,13 +145,20 @@ describe('endingOf', () => {
     const error = { type: 'api_error', message: 'Internal' };
     const begun = reading({ input: 10, output: 2 }, { deliveredBytes: 30 });
     const expected = { closing: 'upstream-failed', certainty: 'estimated', costNanos: 240_000 };
-    expect(endingOf({ status: 200, how: 'cut', reading: begun, hiddenThinkingMs: 0 }, priced)).toMatchObject(expected);
+    expect(
+      endingOf({ status: 200, how: 'cut', reading: begun, hiddenThinkingMs: 0 }, priced),
+    ).toMatchObject(expected);
     const failed = { ...begun, error };
-    expect(endingOf({ status: 200, how: 'whole', reading: failed, hiddenThinkingMs: 0 }, priced)).toMatchObject(expected);
+    expect(
+      endingOf({ status: 200, how: 'whole', reading: failed, hiddenThinkingMs: 0 }, priced),
+    ).toMatchObject(expected);
   });
 
   it('names the relay own reason when it ended the answer', () => {
     const begun = reading({ input: 10, output: 2 });
-    expect(endingOf({ status: 200, how: 'revoked', reading: begun, hiddenThinkingMs: 0 }, priced).closing).toBe('revoked');
+    expect(
+      endingOf({ status: 200, how: 'revoked', reading: begun, hiddenThinkingMs: 0 }, priced)
+        .closing,
+    ).toBe('revoked');
   });
 });

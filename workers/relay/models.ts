@@ -27,7 +27,14 @@ export async function listModels(visit: Visit, bearer: Bearer): Promise<Response
   if (!lease.ok) return errorAnswer(visit, lease.error);
   if (!snapshot.ok) return errorAnswer(visit, snapshot.error);
   const admitMs = Date.now() - visit.receivedAt;
-  const way = { ...visit, bearer, lease: lease.value, snapshot: snapshot.value, body: null, admitMs };
+  const way = {
+    ...visit,
+    bearer,
+    lease: lease.value,
+    snapshot: snapshot.value,
+    body: null,
+    admitMs,
+  };
   const listed = await askUpstream(way, conversation);
   if (wanted !== null) return oneModel(way, wanted, listed);
   return jsonAnswer(visit, listed === null ? ownList(snapshot.value) : filtered(listed, way));
@@ -60,7 +67,9 @@ interface Entry {
 }
 
 function isEntry(value: unknown): value is Entry {
-  return typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'string';
+  return (
+    typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'string'
+  );
 }
 
 /** The upstream's page without the models that have no price here: those would be refused. */
@@ -71,7 +80,9 @@ function filtered(listed: unknown, journey: Journey): unknown {
   }
   const { data } = listed;
   if (!Array.isArray(data)) return ownList(journey.snapshot);
-  const known = data.filter((entry) => isEntry(entry) && resolveModel(catalogue, entry.id) !== null);
+  const known = data.filter(
+    (entry) => isEntry(entry) && resolveModel(catalogue, entry.id) !== null,
+  );
   return { ...listed, data: known };
 }
 

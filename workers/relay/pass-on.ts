@@ -106,7 +106,10 @@ function passFlowing(journey: Journey, answer: Answer, running: Running): Travel
   running.costNanos = () => costSoFar(readingOf(meter), journey);
   const finished = flowing.ended.then((how) => meteredClose(journey, answer, { how, meter }));
   const headers = passedHeaders(response.headers, journey);
-  return { response: new Response(flowing.readable, { status: response.status, headers }), finished };
+  return {
+    response: new Response(flowing.readable, { status: response.status, headers }),
+    finished,
+  };
 }
 
 /** An error event; what stands before it is closed with an empty line if it was left open. */

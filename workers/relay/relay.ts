@@ -18,11 +18,7 @@ import type { Route } from './routes';
 import { routeOf } from './routes';
 
 /** Answers any address of the data plane; never rejects. */
-export async function relay(
-  request: Request,
-  env: Env,
-  ctx: Visit['ctx'],
-): Promise<Response> {
+export async function relay(request: Request, env: Env, ctx: Visit['ctx']): Promise<Response> {
   const receivedAt = Date.now();
   const requestId = newId('request', receivedAt, randomBytes(ID_RANDOM_BYTES));
   const config = configOf(env);

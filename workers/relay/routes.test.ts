@@ -19,13 +19,24 @@ describe('routes', () => {
   });
 
   it('does not know a path that only begins like one', () => {
-    for (const path of ['/v1/messagesx', '/xv1/messages', '/v1/messages/', '/v2/messages', '/api']) {
+    for (const path of [
+      '/v1/messagesx',
+      '/xv1/messages',
+      '/v1/messages/',
+      '/v2/messages',
+      '/api',
+    ]) {
       expect(routeOf(path)).toBeNull();
     }
   });
 
   it('says of the endpoints that hold things that they are not offered', () => {
-    for (const path of ['/v1/files', '/v1/files/file_1/content', '/v1/messages/batches', '/v1/skills']) {
+    for (const path of [
+      '/v1/files',
+      '/v1/files/file_1/content',
+      '/v1/messages/batches',
+      '/v1/skills',
+    ]) {
       expect(routeOf(path)?.operation).toBe('not-offered');
     }
   });

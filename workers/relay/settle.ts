@@ -117,7 +117,11 @@ async function send(visit: Visit, bearer: Bearer, call: SettleCall): Promise<voi
     log('settle-late', { request: call.requestId });
   } catch (error) {
     // The lease runs out and the alarm closes the row; this line is what is left of the figures.
-    log('settle-lost', { request: call.requestId, costNanos: call.costNanos, error: String(error) });
+    log('settle-lost', {
+      request: call.requestId,
+      costNanos: call.costNanos,
+      error: String(error),
+    });
   }
 }
 

@@ -203,9 +203,10 @@ export interface LedgerPort {
   credit(call: CreditCall): Promise<CreditAnswer>;
   /** Keeps each copy whose version is higher than the one held. */
   apply(copies: readonly Copy[]): Promise<void>;
-  keyInfo(call: { readonly keyId: KeyId; readonly keyHash: string }): Promise<
-    Result<KeyInfo, RelayError>
-  >;
+  keyInfo(call: {
+    readonly keyId: KeyId;
+    readonly keyHash: string;
+  }): Promise<Result<KeyInfo, RelayError>>;
   /** Answers when the object can read its storage. */
   ping(): Promise<'ok'>;
 }
