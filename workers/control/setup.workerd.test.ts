@@ -270,7 +270,7 @@ describe('two setups at once', () => {
     const results = await Promise.all(claims.map((claim) => claimSetup(env.DB, claim)));
     expect(results.filter((won) => won)).toHaveLength(1);
     expect([await count('users'), await count('keys'), await count('outbox')]).toEqual([2, 1, 6]);
-    const [loser] = claims.filter((_, index) => results[index] === false);
+    const loser = claims.find((_, index) => results[index] === false);
     const before = await rowsOf('SELECT * FROM outbox');
     if (loser === undefined) throw new Error('both won');
     expect(await claimSetup(env.DB, loser)).toBe(false);

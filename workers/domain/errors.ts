@@ -98,7 +98,11 @@ const ENDED: Readonly<Record<Extract<RelayError, { kind: 'ended-by-relay' }>['wh
 type FactsOf = { readonly [K in ErrorKind]: (e: Extract<RelayError, { kind: K }>) => ErrorFacts };
 
 /** Will not lift by trying again. */
-function final(status: number, errorClass: ErrorClass, code: string, message: string): ErrorFacts {
+function final(
+  [status, errorClass]: readonly [number, ErrorClass],
+  code: string,
+  message: string,
+): ErrorFacts {
   return { status, errorClass, code, message, retry: false, retryAfterMs: null };
 }
 
@@ -114,55 +118,50 @@ function passing(
 
 const FACTS: FactsOf = {
   unauthenticated: ({ why }) =>
-    final(401, 'authentication_error', `key-${why}`, UNAUTHENTICATED[why]),
-  forbidden: ({ why }) => final(403, 'permission_error', why, FORBIDDEN[why]),
-  'bad-request': ({ message }) => final(400, 'invalid_request_error', 'bad-request', message),
+    final([401, 'authentication_error'], `key-${why}`, UNAUTHENTICATED[why]),
+  forbidden: ({ why }) => final([403, 'permission_error'], why, FORBIDDEN[why]),
+  'bad-request': ({ message }) => final([400, 'invalid_request_error'], 'bad-request', message),
   'unsupported-encoding': ({ encoding }) =>
     final(
-      415,
-      'invalid_request_error',
+      [415, 'invalid_request_error'],
       'request_body_encoding_unsupported',
       `Content-Encoding "${encoding}" is not supported. Send the body plain, gzip or deflate.`,
     ),
   'too-large': ({ limitBytes, decoded }) =>
     final(
-      413,
-      'request_too_large',
+      [413, 'request_too_large'],
       decoded ? 'request_body_too_large_after_decoding' : 'request-too-large',
       `Request exceeds the maximum size of ${limitBytes} bytes${decoded ? ' after decoding' : ''}.`,
     ),
-  'not-found': ({ what }) => final(404, 'not_found_error', 'not-found', `Not found: ${what}`),
+  'not-found': ({ what }) => final([404, 'not_found_error'], 'not-found', `Not found: ${what}`),
   'method-not-allowed': ({ method, allow }) => ({
     ...final(
-      405,
-      'invalid_request_error',
+      [405, 'invalid_request_error'],
       'method-not-allowed',
       `Method ${method} is not allowed here. Allowed: ${allow}.`,
     ),
     allow,
   }),
   'unknown-model': ({ model }) =>
-    final(404, 'not_found_error', 'unknown-model', `model: ${model} is not known to this relay`),
+    final([404, 'not_found_error'], 'unknown-model', `model: ${model} is not known to this relay`),
   'held-elsewhere': ({ field }) =>
     final(
-      404,
-      'not_found_error',
+      [404, 'not_found_error'],
       'held-elsewhere',
       `${field}: this id was not made through this wallet, or it is too old`,
     ),
   'not-offered': ({ what }) =>
-    final(404, 'not_found_error', 'not-offered', `${what} are not offered by this relay yet.`),
+    final([404, 'not_found_error'], 'not-offered', `${what} are not offered by this relay yet.`),
   'out-of-credit': ({ neededNanos, availableNanos }) =>
     final(
-      429,
-      'billing_error',
+      [429, 'billing_error'],
       'out-of-credit',
       `Credit is used up: this request needs about ${formatDollars(neededNanos)}, ` +
         `available is ${formatDollars(availableNanos)}. Add credit and try again.`,
     ),
   'already-closed': () =>
-    final(409, 'conflict_error', 'already-closed', 'This request was closed already.'),
-  conflict: ({ what }) => final(409, 'conflict_error', 'conflict', what),
+    final([409, 'conflict_error'], 'already-closed', 'This request was closed already.'),
+  conflict: ({ what }) => final([409, 'conflict_error'], 'conflict', what),
   busy: ({ what, retryAfterMs }) =>
     passing(503, 'overloaded_error', {
       code: `busy-${what}`,
@@ -171,8 +170,7 @@ const FACTS: FactsOf = {
     }),
   'too-many-refusals': ({ retryAfterMs }) => ({
     ...final(
-      429,
-      'rate_limit_error',
+      [429, 'rate_limit_error'],
       'too-many-refusals',
       'Too many requests without a valid key came from this address.',
     ),
@@ -199,10 +197,13 @@ const FACTS: FactsOf = {
       code: 'upstream-timeout',
       message: 'The upstream did not answer in time.',
     }),
-  'ended-by-relay': ({ why }) =>
-    final(403, 'permission_error', `ended-${why}`, ENDED[why]),
+  'ended-by-relay': ({ why }) => final([403, 'permission_error'], `ended-${why}`, ENDED[why]),
   'bad-environment': ({ variable }) =>
-    final(500, 'api_error', 'bad-environment', `The relay is not set up: ${variable} is not valid.`),
+    final(
+      [500, 'api_error'],
+      'bad-environment',
+      `The relay is not set up: ${variable} is not valid.`,
+    ),
   internal: () =>
     passing(500, 'api_error', { code: 'internal', message: 'Internal error in the relay.' }),
 };

@@ -36,8 +36,6 @@ export async function forward(
   let error: RelayError = { kind: 'no-upstream', retryAfterMs: 5 * SECOND_MS };
   for (const account of ranked.slice(0, ATTEMPTS_MAX)) {
     const startedAt = Date.now();
-    // One after the other: the next is only tried when this one is known to have failed.
-    // oxlint-disable-next-line no-await-in-loop
     const tried = await tryAccount(journey, account, running);
     const outcome = tried.ok ? 'answered' : tried.error;
     const status = tried.ok ? tried.value.response.status : null;

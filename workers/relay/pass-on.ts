@@ -48,7 +48,7 @@ function contentType(response: Response): AnswerType {
 function passRefusal(journey: Journey, answer: Answer, type: AnswerType): Travelled {
   const { response } = answer;
   const closing = response.status >= 500 ? 'upstream-failed' : 'upstream-refused';
-  const finished = close(journey, answer, freeEnding(closing), null);
+  const finished = close(journey, answer, unserved(closing));
   if (type === 'json') return { response: unmodified(journey, response), finished };
   answer.cancel();
   const error: RelayError = { kind: 'upstream-failed', why: 'unreadable' };
@@ -56,7 +56,7 @@ function passRefusal(journey: Journey, answer: Answer, type: AnswerType): Travel
 }
 
 function passFree(journey: Journey, answer: Answer): Travelled {
-  const finished = close(journey, answer, freeEnding('completed'), null);
+  const finished = close(journey, answer, unserved('completed'));
   return { response: unmodified(journey, answer.response), finished };
 }
 
@@ -84,7 +84,7 @@ async function passWhole(journey: Journey, answer: Answer, running: Running): Pr
       return { response: errorAnswer(journey, endedByRelay(word ?? 'stopped')), finished };
     }
     // Nothing of it reached the client: the account has paid, the user does not.
-    const finished = close(journey, answer, freeEnding('upstream-failed'), null);
+    const finished = close(journey, answer, unserved('upstream-failed'));
     return { response: errorAnswer(journey, { kind: 'upstream-ended' }), finished };
   } finally {
     signal.removeEventListener('abort', cancel);
@@ -135,7 +135,11 @@ function meteredClose(
   const read = readingOf(end.meter);
   const { status } = answer.response;
   const ending = endingOf({ status, how: end.how, ...read }, journey);
-  return close(journey, answer, ending, read.reading.model);
+  return close(journey, answer, { ...ending, servedModel: read.reading.model });
+}
+
+function unserved(closing: Ending['closing']): Ending & { readonly servedModel: null } {
+  return { ...freeEnding(closing), servedModel: null };
 }
 
 function readingOf(meter: Meter): Read {
@@ -145,8 +149,7 @@ function readingOf(meter: Meter): Read {
 function close(
   journey: Journey,
   answer: Answer,
-  ending: Ending,
-  servedModel: string | null,
+  { servedModel, ...ending }: Ending & { readonly servedModel: string | null },
 ): Promise<void> {
   const { account, attempts, firstByteMs, response } = answer;
   const { status } = response;

@@ -38,9 +38,7 @@ async function fill(
 ): Promise<void> {
   const writer = writable.getWriter();
   for (;;) {
-    // oxlint-disable-next-line no-await-in-loop -- one ping after the other
     await writer.write(encoder.encode(anthropic.ping));
-    // oxlint-disable-next-line no-await-in-loop
     const next = await withinMs(answer, everyMs);
     if (next === 'late') continue;
     if (next.ok) {

@@ -103,12 +103,10 @@ async function send(visit: Visit, bearer: Bearer, call: SettleCall): Promise<voi
   for (;;) {
     // A new stub for each try: one that failed stays broken.
     const answer = ledgerOf(visit.env, walletId, region).settle(call);
-    // oxlint-disable-next-line no-await-in-loop -- retries follow each other
     const settled = await answer.then(keep, failed);
     if (settled.done) return;
     const spentMs = Date.now() - startedAt + pauseMs;
     if (settled.overloaded || spentMs > RETRY_FOR_MS) break;
-    // oxlint-disable-next-line no-await-in-loop
     await scheduler.wait(pauseMs);
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
   }

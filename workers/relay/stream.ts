@@ -134,13 +134,11 @@ async function readLazily(
   let buffer = new Uint8Array(BUFFER_BYTES);
   try {
     for (;;) {
-      // oxlint-disable-next-line no-await-in-loop -- a stream is read in order
       const { value, done } = await reader.read(buffer);
       if (value !== undefined) sink.push(value);
       if (done || value === undefined) return;
       buffer = new Uint8Array(value.buffer);
       // A full buffer says that more is waiting: no nap, so that nothing piles up.
-      // oxlint-disable-next-line no-await-in-loop
       if (value.byteLength < BUFFER_BYTES) await pace.nap();
     }
   } catch {
