@@ -13,7 +13,6 @@ export const ID_PREFIXES = {
   key: 'key',
   account: 'acc',
   request: 'req',
-  transaction: 'txn',
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;
@@ -24,7 +23,6 @@ export type WalletId = Id<'wallet'>;
 export type KeyId = Id<'key'>;
 export type AccountId = Id<'account'>;
 export type RequestId = Id<'request'>;
-export type TransactionId = Id<'transaction'>;
 
 /** One base58 character class, for regular expressions elsewhere. */
 export const BASE58_CLASS = '[1-9A-HJ-NP-Za-km-z]';

@@ -11,7 +11,8 @@ export const PICOS_PER_NANO = 1_000n;
 
 /** Marks `value` as nano-dollars. Throws RangeError unless it is a safe integer: that is a bug. */
 export function nanos(value: number): Nanos {
-  if (!Number.isSafeInteger(value)) throw new RangeError(`not a whole nano-dollar amount: ${value}`);
+  if (!Number.isSafeInteger(value))
+    throw new RangeError(`not a whole nano-dollar amount: ${value}`);
   // -0 and 0 are one amount.
   return (value === 0 ? 0 : value) as Nanos;
 }

@@ -1,17 +1,7 @@
 // Where a wallet's object lives: Durable Object location hints. The region belongs to the wallet;
 // its keys copy it.
 
-export const REGIONS = [
-  'wnam',
-  'enam',
-  'sam',
-  'weur',
-  'eeur',
-  'apac',
-  'oc',
-  'afr',
-  'me',
-] as const;
+export const REGIONS = ['wnam', 'enam', 'sam', 'weur', 'eeur', 'apac', 'oc', 'afr', 'me'] as const;
 export type Region = (typeof REGIONS)[number];
 
 const BY_CONTINENT: Readonly<Record<string, Region>> = {

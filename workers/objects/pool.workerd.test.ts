@@ -164,7 +164,7 @@ describe('a change', () => {
     const { version } = await wholeOf(pool);
     await changeInDatabase('first', version + 1);
     await runInDurableObject(pool.stub, async (object) => {
-      let second: Promise<void> | null = null;
+      let second = Promise.resolve();
       const session = env.DB.withSession('first-primary');
       const batch: D1DatabaseSession['batch'] = async <T>(parts: D1PreparedStatement[]) => {
         const rows = await session.batch<T>(parts);
