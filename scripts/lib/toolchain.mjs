@@ -65,28 +65,36 @@ async function install() {
   if (existsSync(HASH_FILE) && readFileSync(HASH_FILE, 'utf8').trim() === hash) return;
   say('Installing packages (first start, or the lock file changed) ...');
   const stopListening = endOnSignal();
-  const { program, leading } = npm();
-  const { code, output } = await run({
-    name: 'npm',
-    program,
-    arguments: [...leading, ...NPM_ARGUMENTS],
-    environment: { ...process.env, PATH: pathWithoutBin() },
-  });
+  await requireRegistry();
+  let { code, output } = await npm(['ci', ...INSTALL_FLAGS]);
+  if (code !== 0 && lacksOnlyOptional(output)) {
+    ({ code, output } = await npm(['install', '--no-save', ...INSTALL_FLAGS]));
+  }
   stopListening();
   if (code !== 0) throw installProblem(output);
   writeFileSync(HASH_FILE, `${hash}\n`);
 }
 
-const NPM_ARGUMENTS = [
-  'ci',
-  '--ignore-scripts',
-  '--no-audit',
-  '--no-fund',
-  '--prefer-offline',
-  '--fetch-retries=2',
-  '--fetch-retry-mintimeout=1000',
-  '--fetch-retry-maxtimeout=5000',
-];
+const INSTALL_FLAGS = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
+/** A small package of ours: whether it can be asked for says whether the registry is there. */
+const PROBE = ['view', 'argon2id', 'version', '--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
+const PROBE_MS = 15_000;
+const NO_NETWORK = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH/;
+
+/** Asked first: without a network `npm ci` tries for minutes and then blames the lock file. */
+async function requireRegistry() {
+  const { code, output } = await npm([...PROBE, `--fetch-timeout=${PROBE_MS}`]);
+  if (code !== 0 && NO_NETWORK.test(output)) throw noNetwork(output);
+}
+
+/**
+ * Lock files written where a registry lacks the packages of other systems miss those; `npm ci`
+ * then refuses wherever they exist. What the lock file does hold is installed as it says.
+ * @param {string} output
+ */
+function lacksOnlyOptional(output) {
+  return /Missing: \S+ from lock file/.test(output) && !/Invalid: /.test(output);
+}
 
 function readLock() {
   try {
@@ -96,32 +104,43 @@ function readLock() {
   }
 }
 
-/** The npm that runs this script, else the one on PATH. Never the one of the packages' own Node. */
-function npm() {
+/**
+ * Runs the npm that runs this script, else the one on PATH; never with the packages' own Node,
+ * which it may be about to replace.
+ * @param {readonly string[]} npmArguments
+ */
+function npm(npmArguments) {
   const path = process.env['npm_execpath'] ?? '';
   const node = process.env['npm_node_execpath'] ?? process.execPath;
-  if (basename(path) === 'npm-cli.js' && existsSync(path))
-    return { program: node, leading: [path] };
-  return { program: process.platform === 'win32' ? 'npm.cmd' : 'npm', leading: [] };
+  const isKnown = basename(path) === 'npm-cli.js' && existsSync(path);
+  const onPath = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  return run({
+    name: 'npm',
+    program: isKnown ? node : onPath,
+    arguments: [...(isKnown ? [path] : []), ...npmArguments],
+    environment: { ...process.env, PATH: pathWithoutBin() },
+  });
+}
+
+/** @param {string} output */
+function noNetwork(output) {
+  return new Stop(
+    'The packages could not be downloaded: the package registry cannot be reached. ' +
+      'Check the network (or the proxy that npm uses) and try again.',
+    tail(output, 5),
+  );
 }
 
 /** @param {string} output */
 function installProblem(output) {
-  const details = tail(output);
-  if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED/.test(output)) {
-    return new Stop(
-      'The packages could not be downloaded: the package registry cannot be reached. ' +
-        'Check the network (or the proxy that npm uses) and try again.',
-      details,
-    );
-  }
+  if (NO_NETWORK.test(output)) return noNetwork(output);
   if (/EUSAGE|in sync/.test(output)) {
     return new Stop(
       'The packages were not installed: package.json and package-lock.json do not match.',
-      details,
+      tail(output),
     );
   }
-  return new Stop('The packages could not be installed; npm says why above.', details);
+  return new Stop('The packages could not be installed; npm says why above.', tail(output));
 }
 
 /** Whether there is a bundled Node that works here (not with musl) and is not the one running. */

@@ -8,7 +8,7 @@ import { Stop, tail } from './say.mjs';
 
 const WRANGLER = inProject('node_modules', 'wrangler', 'bin', 'wrangler.js');
 /** Lines of wrangler's own; the relay writes one of its own per request. */
-const NOISE = /^\[wrangler:info\]|^\s*$/;
+const NOISE = /^\[wrangler:info\]|^⎔ |^\s*$/;
 /** What would lead wrangler elsewhere, or hand the person's own keys to the Worker. */
 const NOT_PASSED_ON = /^(ANTHROPIC_|CLOUDFLARE_|WRANGLER_|NODE_OPTIONS$)/;
 

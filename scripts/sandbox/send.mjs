@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errorBody } from './trouble.mjs';
 
 const DELTA_CHARACTERS = 24;
+const FLUSH_MS = 50;
 
 /**
  * @typedef {import('./server.mjs').Exchange} Exchange
@@ -31,7 +32,11 @@ export async function sendStream({ response, requestId }, answer, { wish, paceMs
   const breakAt = wish === null || wish === 'start' ? Infinity : Math.ceil(events.length / 2);
   for (const [index, event] of events.entries()) {
     if (left.signal.aborted) return;
-    if (index === breakAt && wish === 'cut') return void response.destroy();
+    if (index === breakAt && wish === 'cut') {
+      // What was written leaves first: a reset would take it along.
+      await sleep(FLUSH_MS);
+      return void response.destroy();
+    }
     if (index === breakAt && wish === 'stall') return;
     if (index === breakAt) return void response.end(textOf(failure));
     if (!response.write(textOf(event))) await drained(response);
