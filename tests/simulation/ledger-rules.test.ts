@@ -1,0 +1,274 @@
+// The ledger's rules through long, unlucky histories: repeats, lost replies, late alarms, crashes,
+// corrections. A plain book beside them says what must come out. Each seed is a history of its own;
+// a failing one is replayed with SEED=<n>, and SEEDS=<count> runs more of them.
+
+// node:assert, because these are some hundred thousand comparisons.
+import assert from 'node:assert/strict';
+import { env } from 'node:process';
+import { describe, it } from 'vitest';
+import type { RequestId } from '../../workers/domain/ids';
+import type { Certainty, SettleCall } from '../../workers/domain/ledger/calls';
+import { CERTAINTIES } from '../../workers/domain/ledger/calls';
+import { postingsOfEntry, postingsOfRow, sumOf } from '../../workers/domain/ledger/posting';
+import { nanos } from '../../workers/domain/money';
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../workers/domain/time';
+import {
+  admitCall,
+  copiesOf,
+  creditCall,
+  idOf,
+  LIKELY_INPUT_NANOS,
+  NOW,
+  ownerOf,
+  progressCall,
+  seeded,
+  settleCall,
+  voidCall,
+} from '../support/ledger';
+import { essenceOf, PaperLedger } from '../support/paper-ledger';
+
+const STEPS = 120;
+const SEEDS_PER_TEST = 50;
+const OWNER = ownerOf(1);
+const KEYS = [OWNER.keyId, idOf('key', 2), idOf('key', 3)] as const;
+
+const seeds =
+  env['SEED'] === undefined
+    ? Array.from({ length: Number(env['SEEDS'] ?? '400') }, (_, seed) => seed)
+    : [Number(env['SEED'])];
+const blocks = seeds.filter((_, index) => index % SEEDS_PER_TEST === 0);
+
+describe('a wallet through any history', () => {
+  it.each(blocks)('keeps its book in the seeds from %i on', (first) => {
+    const start = seeds.indexOf(first);
+    for (const seed of seeds.slice(start, start + SEEDS_PER_TEST)) expectBookKept(seed);
+  });
+});
+
+/** What must be known of a request, kept without any rule of the ledger. */
+interface Line {
+  readonly requestId: RequestId;
+  readonly keyId: (typeof KEYS)[number];
+  seq: number | null;
+  admitted: boolean;
+  /** What the alarm may charge: by the last sign of life that counted. */
+  soFar: { n: number; costNanos: number; dispatched: boolean } | null;
+  leaseUntil: number;
+  first: { closing: string; costNanos: number } | null;
+  best: { certainty: Certainty; costNanos: number } | null;
+}
+
+interface World {
+  readonly seed: number;
+  readonly random: () => number;
+  readonly ledger: PaperLedger;
+  readonly lines: Line[];
+  readonly credits: Map<string, number>;
+  /** Calls whose answer was lost: they come again, at any time, in any order. */
+  readonly unanswered: (() => void)[];
+}
+
+function expectBookKept(seed: number): void {
+  const random = seeded(seed);
+  const every = 1 + Math.floor(random() * 8);
+  const ledger = new PaperLedger(copiesOf(OWNER), { wallClock: NOW, every });
+  const world = { seed, random, ledger, lines: [], credits: new Map(), unanswered: [] };
+  let step = 0;
+  try {
+    for (; step < STEPS; step += 1) {
+      passTime(world);
+      act(world, step);
+      if (random() < 0.15) ledger.evict();
+      check(world);
+    }
+  } catch (cause) {
+    throw new Error(`step ${step} of seed ${seed}; replay it with SEED=${seed}`, { cause });
+  }
+}
+
+function passTime({ random, ledger }: World): void {
+  const dice = random();
+  if (dice < 0.9) ledger.wallClock += Math.floor(random() * 8 * SECOND_MS);
+  // Another machine's clock, a little behind; a long rest; a bad reading is in clock.test.ts.
+  else if (dice < 0.97) ledger.wallClock -= Math.floor(random() * 2 * SECOND_MS);
+  else ledger.wallClock += Math.floor(random() * 3 * HOUR_MS);
+}
+
+function act(world: World, step: number): void {
+  const { random, ledger, lines, unanswered } = world;
+  const line = lines[Math.floor(random() * lines.length)];
+  const dice = random();
+  if (dice < 0.3 || line === undefined) again(world, () => admit(world, newLine(world)));
+  else if (dice < 0.36) again(world, () => admit(world, line));
+  else if (dice < 0.58) again(world, settlement(world, line));
+  else if (dice < 0.7) again(world, sign(world, line, step));
+  else if (dice < 0.78) again(world, credit(world));
+  else if (dice < 0.84)
+    again(world, () => settle(world, line, voidCall(line.keyId, line.requestId)));
+  else if (dice < 0.9) alarm(world);
+  else {
+    // A reply that was lost: the same call once more.
+    const [call] = unanswered.splice(Math.floor(random() * unanswered.length), 1);
+    call?.();
+  }
+  // A crash before anything was stored: memory is lost, nothing else.
+  if (random() < 0.05) ledger.evict();
+}
+
+/** Makes the call; sometimes its answer is lost and it is made again, now or much later. */
+function again({ random, ledger, unanswered }: World, call: () => void): void {
+  call();
+  if (random() < 0.25) unanswered.push(call);
+  if (random() < 0.1) ledger.evict();
+  if (random() < 0.1) call();
+}
+
+function newLine({ random, lines }: World): Line {
+  const requestId = idOf('request', lines.length);
+  const keyId = KEYS[Math.floor(random() * KEYS.length)] ?? KEYS[0];
+  const nothing = { seq: null, admitted: false, soFar: null, first: null, best: null };
+  const line: Line = { requestId, keyId, leaseUntil: 0, ...nothing };
+  lines.push(line);
+  return line;
+}
+
+function admit({ ledger }: World, line: Line): void {
+  const hadCredit = ledger.state.balanceNanos > 0;
+  const answer = ledger.admit(admitCall(line.keyId, line.requestId));
+  if (line.first !== null) {
+    assert.deepEqual(answer, { ok: false, error: { kind: 'already-closed' } });
+  } else if (line.admitted) {
+    assert.partialDeepStrictEqual(answer, { ok: true, lease: { seq: line.seq } });
+  } else {
+    assert.equal(answer.ok, hadCredit);
+    if (!answer.ok) return;
+    line.admitted = true;
+    line.seq = answer.lease.seq;
+    line.leaseUntil = answer.lease.admittedAt + MINUTE_MS;
+  }
+}
+
+function settlement(world: World, line: Line): () => void {
+  const { random } = world;
+  const certainty = random() < 0.5 ? 'estimated' : 'reported';
+  const costNanos = nanos(Math.floor(random() * 2e9));
+  const seq = random() < 0.8 ? line.seq : null;
+  const named = { seq, requestId: line.requestId, keyId: line.keyId };
+  const call = settleCall(named, { certainty, costNanos });
+  return () => settle(world, line, call);
+}
+
+function settle({ ledger }: World, line: Line, call: SettleCall): void {
+  const answer = ledger.settle(call);
+  close(line, call);
+  assert.deepEqual(answer, { closing: line.first?.closing, ...line.best });
+}
+
+/** The book's own rule: the first closing stays, the surest figure counts. */
+function close(
+  line: Line,
+  {
+    closing,
+    certainty,
+    costNanos,
+  }: {
+    readonly closing: string;
+    readonly certainty: Certainty;
+    readonly costNanos: number;
+  },
+): void {
+  line.first ??= { closing, costNanos };
+  const surer =
+    line.best === null || CERTAINTIES.indexOf(certainty) > CERTAINTIES.indexOf(line.best.certainty);
+  if (surer) line.best = { certainty, costNanos };
+}
+
+function sign(world: World, line: Line, step: number): () => void {
+  const { random, ledger } = world;
+  const n = Math.max(1, step - Math.floor(random() * 30));
+  const costNanos = nanos(random() < 0.3 ? 0 : Math.floor(random() * 1e9));
+  const dispatched = random() < 0.8;
+  return () => {
+    const { requestId } = line;
+    const call = progressCall({ seq: line.seq ?? 0, requestId }, { n, costNanos, dispatched });
+    const answer = ledger.progress(call);
+    if (line.first !== null) {
+      assert.deepEqual(answer, { state: 'closed', closing: line.first.closing });
+    } else if (!line.admitted) {
+      assert.deepEqual(answer, { state: 'unknown' });
+    } else {
+      assert.deepEqual(answer, { state: 'open' });
+      if (line.soFar !== null && line.soFar.n >= n) return;
+      line.soFar = { n, costNanos, dispatched };
+      line.leaseUntil = nowOf(ledger) + MINUTE_MS;
+    }
+  };
+}
+
+function credit({ random, ledger, credits }: World): () => void {
+  const entryId = `txn_${Math.floor(random() * 40)}`;
+  const amount = nanos(Math.floor((random() - 0.2) * 6e9));
+  return () => {
+    const answer = ledger.credit(creditCall(entryId, { kind: 'adjust', amountNanos: amount }));
+    assert.equal(answer.applied, !credits.has(entryId));
+    if (answer.applied) credits.set(entryId, amount);
+  };
+}
+
+/** As the ledger's clock has it: never behind what it has shown. */
+function nowOf({ wallClock, state }: PaperLedger): number {
+  return Math.max(wallClock, state.lastSeenAt);
+}
+
+/** At any time, also twice: only what gave no sign for a minute is closed. */
+function alarm({ random, ledger, lines }: World): void {
+  if (random() < 0.5) ledger.wallClock += 65 * SECOND_MS;
+  const open = new Set([...ledger.state.open.values()].map((row) => row.requestId));
+  ledger.alarm();
+  if (random() < 0.3) ledger.alarm();
+  const left = new Set([...ledger.state.open.values()].map((row) => row.requestId));
+  for (const line of lines) {
+    if (!open.has(line.requestId)) continue;
+    const ranOut = line.leaseUntil <= nowOf(ledger);
+    assert.equal(left.has(line.requestId), !ranOut);
+    if (ranOut) close(line, { closing: 'recovered', certainty: 'recovered', ...chargeOf(line) });
+  }
+}
+
+function chargeOf({ soFar }: Line): { readonly costNanos: number } {
+  if (soFar?.dispatched === false) return { costNanos: 0 };
+  return { costNanos: soFar?.costNanos || LIKELY_INPUT_NANOS };
+}
+
+function check({ ledger, lines, credits }: World): void {
+  const rows = [...ledger.rows.values()];
+  for (const row of rows) assert.equal(sumOf(postingsOfRow(row)), 0);
+  for (const entry of ledger.entries) assert.equal(sumOf(postingsOfEntry(entry)), 0);
+
+  // One row a request, closed as the book says: once, at the best that was known.
+  const written = lines.filter((line) => line.admitted || line.first !== null);
+  assert.equal(rows.length, written.length);
+  const byId = new Map(rows.map((row) => [row.requestId, row]));
+  for (const line of written) {
+    const row = byId.get(line.requestId);
+    assert.deepEqual(row?.known ?? null, line.best);
+    const outcome = row?.outcome ?? null;
+    if (line.first === null) assert.equal(outcome, null);
+    else assert.partialDeepStrictEqual(outcome, line.first);
+  }
+
+  // The balance is what came in less the best that is known of every request.
+  const granted = [...credits.values()].reduce((sum, amount) => sum + amount, 0);
+  const spent = lines.reduce((sum, line) => sum + (line.best?.costNanos ?? 0), 0);
+  assert.equal(ledger.state.balanceNanos, granted - spent);
+  for (const keyId of KEYS) {
+    const ofKey = lines.filter((line) => line.keyId === keyId && line.best !== null);
+    const used = ofKey.reduce((sum, line) => sum + (line.best?.costNanos ?? 0), 0);
+    const totals = ledger.state.keys.get(keyId) ?? { usedNanos: 0, requests: 0 };
+    assert.deepEqual(totals, { usedNanos: used, requests: ofKey.length });
+  }
+  assert.equal(ledger.state.open.size, written.filter((line) => line.first === null).length);
+
+  // What waking would find is what is in memory.
+  assert.deepEqual(essenceOf(ledger.rebuilt()), essenceOf(ledger.state));
+}

@@ -1,0 +1,200 @@
+// A ledger on paper: the rules of domain/ledger around plain lists instead of an object's storage.
+// It keeps what the object keeps and loses at `evict` what the object loses.
+
+import type { RequestId } from '../../workers/domain/ids';
+import type {
+  AdmitAnswer,
+  AdmitCall,
+  CreditAnswer,
+  CreditCall,
+  ProgressAnswer,
+  ProgressCall,
+  SettleAnswer,
+  SettleCall,
+} from '../../workers/domain/ledger/calls';
+import { readClock } from '../../workers/domain/ledger/clock';
+import type { Copies } from '../../workers/domain/ledger/decide';
+import {
+  correctionOf,
+  decideAdmit,
+  decideProgress,
+  decideSettle,
+  LEASE_MS,
+  recover,
+} from '../../workers/domain/ledger/decide';
+import {
+  answerOf,
+  closedOf,
+  leaseOf,
+  openedOf,
+  openRow,
+  strangerRow,
+} from '../../workers/domain/ledger/lease';
+import type { Entry, Outcome, RequestRow } from '../../workers/domain/ledger/row';
+import type { Checkpoint, WalletState } from '../../workers/domain/ledger/state';
+import {
+  checkpointOf,
+  foldClosed,
+  foldEntry,
+  foldOpened,
+  openRowOf,
+  rebuild,
+} from '../../workers/domain/ledger/state';
+import { CATALOGUE } from './ledger';
+
+export class PaperLedger {
+  readonly rows = new Map<number, RequestRow>();
+  readonly entries: Entry[] = [];
+  state: WalletState;
+  /** Unix ms that the wall clock shows. */
+  wallClock: number;
+  #checkpoint: string | null = null;
+  readonly #copies: Copies;
+  readonly #checkpointEvery: number;
+
+  constructor(copies: Copies, start: { readonly wallClock: number; readonly every: number }) {
+    this.#copies = copies;
+    this.#checkpointEvery = start.every;
+    this.wallClock = start.wallClock;
+    this.state = this.rebuilt();
+  }
+
+  admit(call: AdmitCall): AdmitAnswer {
+    const known = this.#find(call.requestId);
+    const wallet = this.#copies.wallet;
+    if (known?.outcome) return { ok: false, error: { kind: 'already-closed' } };
+    if (known?.opened) return { ok: true, lease: leaseOf(known, known.opened, wallet.id) };
+    const now = this.#now();
+    const { balanceNanos } = this.state;
+    const facts = { copies: this.#copies, catalogue: CATALOGUE, now };
+    const decision = decideAdmit(call, { ...facts, balanceNanos });
+    if (!decision.ok) return decision;
+    const opened = openedOf(call, { ...facts, admission: decision.value });
+    if (opened === null) throw new Error('only metered requests are on paper');
+    const row = openRow(opened, { seq: this.state.lastSeq + 1, now });
+    this.rows.set(row.seq, row);
+    foldOpened(this.state, row);
+    return { ok: true, lease: leaseOf(row, opened, wallet.id) };
+  }
+
+  progress(call: ProgressCall): ProgressAnswer {
+    const row = this.#find(call.requestId);
+    const now = this.#now();
+    const answer = decideProgress(row, this.#copies, now);
+    if (row === null || row.outcome !== null) return answer;
+    if (row.progress !== null && row.progress.n >= call.n) return answer;
+    const { n, costNanos, dispatched } = call;
+    const alive = { ...row, leaseUntil: now + LEASE_MS, progress: { n, costNanos, dispatched } };
+    this.rows.set(row.seq, alive);
+    foldOpened(this.state, alive);
+    return answer;
+  }
+
+  settle(call: SettleCall): SettleAnswer {
+    const now = this.#now();
+    const row = this.#find(call.requestId);
+    const decision = decideSettle(row, call, now);
+    if (decision.do === 'close') {
+      const stranger = strangerRow(call, { seq: this.state.lastSeq + 1, now });
+      return answerOf(this.#close(row ?? stranger, decision.outcome, call));
+    }
+    if (row === null) throw new Error('a row that is not there cannot be closed already');
+    if (decision.do === 'nothing') return answerOf(row);
+    const { certainty, costNanos } = call;
+    const corrected = { ...row, known: { certainty, costNanos }, closed: closedOf(call) };
+    this.#post(correctionOf(row, decision, now));
+    this.rows.set(row.seq, corrected);
+    return answerOf(corrected);
+  }
+
+  credit({ entryId, kind, amountNanos, reason, actor }: CreditCall): CreditAnswer {
+    const at = this.#now();
+    const applied = this.#post({ entryId, kind, amountNanos, reason, actor, at, keyId: null });
+    return { applied, balanceNanos: this.state.balanceNanos };
+  }
+
+  alarm(): void {
+    const now = this.#now();
+    for (const row of this.state.open.values()) {
+      if (row.leaseUntil <= now) this.#close(row, recover(row, now), null);
+    }
+  }
+
+  /** Memory is lost; the state is what is stored. */
+  evict(): void {
+    this.state = this.rebuilt();
+  }
+
+  /** What waking would find now. */
+  rebuilt(): WalletState {
+    const checkpoint =
+      this.#checkpoint === null ? null : (JSON.parse(this.#checkpoint) as Checkpoint);
+    return this.rebuiltFrom(checkpoint);
+  }
+
+  /** What waking would find now if `checkpoint` were the last one. */
+  rebuiltFrom(checkpoint: Checkpoint | null): WalletState {
+    const open = new Set(checkpoint?.openSeqs);
+    const [seq, entry] = [checkpoint?.seq ?? 0, checkpoint?.entry ?? 0];
+    return rebuild({
+      checkpoint,
+      rows: [...this.rows.values()]
+        .filter((row) => row.seq > seq || open.has(row.seq))
+        .toSorted((a, b) => a.seq - b.seq),
+      entries: this.entries.filter(({ n }) => n > entry),
+      wallClock: this.wallClock,
+    });
+  }
+
+  #close(row: RequestRow, outcome: Outcome, call: SettleCall | null): RequestRow {
+    const { certainty, costNanos } = outcome;
+    const closed: RequestRow = {
+      ...row,
+      outcome,
+      known: { certainty, costNanos },
+      closed: call === null ? null : closedOf(call),
+    };
+    this.rows.set(row.seq, closed);
+    foldClosed(this.state, closed);
+    if (this.state.closedSinceCheckpoint >= this.#checkpointEvery) {
+      this.#checkpoint = JSON.stringify(checkpointOf(this.state));
+      this.state.closedSinceCheckpoint = 0;
+    }
+    return closed;
+  }
+
+  #post(entry: Omit<Entry, 'n'>): boolean {
+    if (this.entries.some(({ entryId }) => entryId === entry.entryId)) return false;
+    const numbered = { ...entry, n: this.state.lastEntry + 1 };
+    this.entries.push(numbered);
+    foldEntry(this.state, numbered);
+    return true;
+  }
+
+  #find(requestId: RequestId): RequestRow | null {
+    const open = openRowOf(this.state, requestId);
+    if (open !== null) return open;
+    return [...this.rows.values()].find((row) => row.requestId === requestId) ?? null;
+  }
+
+  #now(): number {
+    const { lastSeenAt, open } = this.state;
+    const openRequests = open.size;
+    const reading = readClock({ wallClock: this.wallClock, lastSeenAt, openRequests });
+    this.state.lastSeenAt = reading.lastSeenAt;
+    return reading.now;
+  }
+}
+
+/** What two states must have in common to be the same wallet. */
+export function essenceOf(state: WalletState): unknown {
+  const { balanceNanos, lastSeq, lastEntry, open, openSeqs, keys } = state;
+  return {
+    balanceNanos,
+    lastSeq,
+    lastEntry,
+    open: [...open].toSorted(([a], [b]) => a - b),
+    openSeqs: [...openSeqs].toSorted(([, a], [, b]) => a - b),
+    keys: [...keys].toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  };
+}
