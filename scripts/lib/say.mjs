@@ -1,7 +1,7 @@
 // What the scripts tell the person at the terminal: short lines, and one clear sentence when
 // something cannot go on. Never prints a secret.
 
-/** A failure that is explained in one sentence; anything else thrown is a bug and keeps its stack. */
+/** A failure explained in one sentence; anything else thrown is a bug and keeps its stack. */
 export class Stop extends Error {
   /**
    * @param {string} sentence what is wrong and what to do about it

@@ -57,7 +57,10 @@ export function environmentFile(values) {
   return lines.join('');
 }
 
-/** JSON with nothing in it that an env file's reader would take for its own. @param {unknown} value */
+/**
+ * JSON with nothing in it that an env file's reader would take for its own.
+ * @param {unknown} value
+ */
 export function plainJson(value) {
   return JSON.stringify(value).replace(/[^\x20-\x7e]|[$'`]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;

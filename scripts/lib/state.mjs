@@ -102,7 +102,10 @@ function isStartScript(pid) {
 /** @type {import('node:child_process').ExecFileSyncOptionsWithStringEncoding} */
 const commandOptions = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] };
 
-/** Deletes what the relay wrote into the folder; what else lies there stays. @param {string} folder */
+/**
+ * Deletes what the relay wrote into the folder; what else lies there stays.
+ * @param {string} folder
+ */
 export function forgetState(folder) {
   for (const name of KNOWN_NAMES) {
     fs.rmSync(join(folder, name), { force: true, recursive: true });

@@ -10,7 +10,11 @@ export function isFields(value) {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Content, a string or a list of blocks, as blocks. @param {unknown} content @returns {Fields[]} */
+/**
+ * Content, a string or a list of blocks, as blocks.
+ * @param {unknown} content
+ * @returns {Fields[]}
+ */
 export function blocksOf(content) {
   if (typeof content === 'string') return [{ type: 'text', text: content }];
   return Array.isArray(content) ? content.filter(isFields) : [];
@@ -27,7 +31,10 @@ export function lastUserBlocks(body) {
   return turnsOf(body).findLast(({ role }) => role === 'user')?.blocks ?? [];
 }
 
-/** What the user wrote last, without the reminders that clients put beside it. @param {Fields} body */
+/**
+ * What the user wrote last, without the reminders that clients put beside it.
+ * @param {Fields} body
+ */
 export function lastUserText(body) {
   return lastUserBlocks(body)
     .map(({ type, text }) => (type === 'text' ? String(text) : ''))

@@ -19,7 +19,11 @@ export function sendJson({ response }, value) {
   response.end(JSON.stringify(value));
 }
 
-/** @param {Exchange} exchange @param {Answer} answer @param {import('./trouble.mjs').Asked} asked */
+/**
+ * @param {Exchange} exchange
+ * @param {Answer} answer
+ * @param {import('./trouble.mjs').Asked} asked
+ */
 export async function sendStream({ response, requestId }, answer, { wish, paceMs }) {
   response.writeHead(200, {
     'content-type': 'text/event-stream; charset=utf-8',

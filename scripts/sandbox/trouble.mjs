@@ -47,7 +47,12 @@ function wishOf(text) {
   return null;
 }
 
-/** The Messages API's error body. @param {number} status @param {string} message @param {string} requestId */
+/**
+ * The Messages API's error body.
+ * @param {number} status
+ * @param {string} message
+ * @param {string} requestId
+ */
 export function errorBody(status, message, requestId) {
   const type = TYPES[status] ?? 'api_error';
   return { type: 'error', error: { type, message }, request_id: requestId };

@@ -68,7 +68,11 @@ function remember(cache, { prefix, ttl }, now) {
   if (cache.size > ENTRIES_MAX && oldest !== undefined) cache.delete(oldest);
 }
 
-/** The prompt in the order in which a provider caches it. @param {string} key @param {Fields} body */
+/**
+ * The prompt in the order in which a provider caches it.
+ * @param {string} key
+ * @param {Fields} body
+ */
 function piecesOf(key, body) {
   const blocks = [
     ...blocksOf(body['tools']).map((block) => ({ role: 'tools', block })),
