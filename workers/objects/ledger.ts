@@ -230,12 +230,17 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
       known: { certainty, costNanos },
       closed: call === null ? null : closedOf(call),
     };
-    // Stored and folded together or not at all: what cannot be folded would end every waking.
-    this.ctx.storage.transactionSync(() => {
-      if (row.seq > this.#state.lastSeq) this.#storage.insertRow(closed);
+    // What cannot be folded throws here, before it is stored: it would end every waking.
+    const isStranger = row.seq > this.#state.lastSeq;
+    foldClosed(this.#state, closed);
+    try {
+      if (isStranger) this.#storage.insertRow(closed);
       else this.#storage.closeRow(closed);
-      foldClosed(this.#state, closed);
-    });
+    } catch (error) {
+      // Memory is ahead of storage: wake again from what is stored. The caller tries again.
+      this.ctx.abort('a closing could not be stored');
+      throw error;
+    }
     this.#recent.set(row.requestId, { seq: row.seq, closedAt: outcome.closedAt });
     this.#forgetOld(outcome.closedAt);
     if (this.#state.closedSinceCheckpoint >= CHECKPOINT_EVERY) this.#keepCheckpoint();

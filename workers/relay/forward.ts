@@ -87,7 +87,10 @@ async function tryAccount(
   });
   const ending = new AbortController();
   const leave = (): void => ending.abort();
-  const timer = setTimeout(leave, HEADERS_MS_MAX);
+  const givingUpAt = Date.now() + HEADERS_MS_MAX;
+  running.onTick = () => {
+    if (Date.now() > givingUpAt) ending.abort();
+  };
   request.signal.addEventListener('abort', leave);
   running.stop = leave;
   running.dispatched = true;
@@ -110,7 +113,7 @@ async function tryAccount(
     if (running.stopped !== null) return fail('stopped');
     return fail(ending.signal.aborted ? 'timeout' : 'unreachable');
   } finally {
-    clearTimeout(timer);
+    running.onTick = () => undefined;
     // From here on the stream decides what a leaving client means.
     request.signal.removeEventListener('abort', leave);
   }

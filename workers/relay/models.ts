@@ -9,7 +9,7 @@ import { admit } from './admit';
 import { errorAnswer, jsonAnswer } from './answer';
 import { forward } from './forward';
 import type { Bearer, Journey, Visit } from './journey';
-import { atRest } from './progress';
+import { atRest, keepAlive } from './progress';
 import { conversationTag, schedule } from './schedule';
 import { currentSnapshot } from './snapshot';
 
@@ -51,7 +51,10 @@ function nameOf(pathname: string): string {
 
 /** The upstream's own answer, if it has one that can be read. */
 async function askUpstream(journey: Journey, conversation: string): Promise<unknown> {
-  const forwarded = await forward(journey, schedule(journey, conversation), atRest());
+  const running = atRest();
+  const rest = keepAlive(journey, running);
+  const ranked = schedule(journey, conversation);
+  const forwarded = await forward(journey, ranked, running).finally(rest);
   if (!forwarded.ok) return null;
   const { response, cancel } = forwarded.value;
   const length = Number(response.headers.get('content-length') ?? 0);

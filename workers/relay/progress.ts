@@ -22,23 +22,28 @@ export interface Running {
   stop: (word: StopWord) => void;
   /** Why it was ended from this side; null: it was not. */
   stopped: StopWord | null;
+  /** Looked in on at each sign of life: one timer serves all that can take too long. */
+  onTick: () => void;
 }
 
 /** A request that has been admitted and no more. */
 export function atRest(): Running {
-  const nothing = (): void => undefined;
-  return { costNanos: () => ZERO_NANOS, dispatched: false, stop: nothing, stopped: null };
+  const stop = (): void => undefined;
+  const costNanos = (): Nanos => ZERO_NANOS;
+  return { costNanos, dispatched: false, stop, stopped: null, onTick: stop };
 }
 
 /** Tells of `running` every 15 s, and stops it when the ledger says so, until the answer is called. */
 export function keepAlive(journey: Admitted, running: Running): () => void {
-  if (journey.lease.seq === 0) return () => undefined;
   let n = 0;
   const end = (word: StopWord): void => {
     running.stopped = word;
     running.stop(word);
   };
   const timer = setInterval(() => {
+    running.onTick();
+    // Class `free` has no row to keep alive.
+    if (journey.lease.seq === 0) return;
     n += 1;
     const { dispatched } = running;
     const costNanos = running.costNanos();

@@ -118,9 +118,10 @@ function ignore(): void {
   // Who has left needs no farewell.
 }
 
-const BUFFER_BYTES = 64 * 1024;
+/** Of a stream's memory this is the largest part: small at first, most answers never fill it. */
+const BUFFER_BYTES = 16 * 1024;
 /** After the first read, which follows the first bytes at once. Each wake costs about 40 µs. */
-const FIRST_NAP_MS = 125;
+const FIRST_NAP_MS = 250;
 /** The reading is never older than this; the end wakes the reader at once. */
 const LONGEST_NAP_MS = 1_000;
 
