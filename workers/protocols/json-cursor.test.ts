@@ -258,3 +258,22 @@ describe('JsonCursor on hostile documents', () => {
     expect(acceptsBySkipping('{}\u0000')).toBe(false);
   });
 });
+
+describe('JsonCursor over part of a buffer', () => {
+  it('finds the same strings wherever the bytes begin in memory', () => {
+    const text = String.raw`{"a":"x\"yz\\","bb":"\\\"ends here","ccc":"${'plain '.repeat(9)}"}`;
+    for (let offset = 0; offset < 8; offset += 1) {
+      const whole = new TextEncoder().encode(' '.repeat(offset) + text);
+      const cursor = new JsonCursor(whole.subarray(offset), knownKeys(['bb']));
+      cursor.enterObject();
+      expect(cursor.nextKey()).toBe('');
+      cursor.skip();
+      expect(cursor.nextKey()).toBe('bb');
+      expect(cursor.readString(100)).toBe(String.raw`\"ends here`);
+      expect(cursor.nextKey()).toBe('');
+      cursor.skip();
+      expect(cursor.nextKey()).toBe(null);
+      expect(cursor.finish()).toBe(true);
+    }
+  });
+});
