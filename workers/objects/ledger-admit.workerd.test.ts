@@ -190,6 +190,18 @@ describe('admit', () => {
     expect(await infoOf(wallet)).toMatchObject({ balanceNanos: TEN_DOLLARS, openRequests: 0 });
   });
 
+  it('is closed already for any id after the last checkpoint, however long ago', async () => {
+    const wallet = await newWallet();
+    const lease = await admitted(wallet);
+    await wallet.ledger.settle(settleCall(lease));
+    for (let hours = 0; hours < 3; hours += 1) {
+      later(HOUR_MS);
+      await wallet.ledger.settle(settleCall(await admitted(wallet)));
+      const again = await wallet.ledger.admit(admitCall(wallet.owner.keyId, lease.requestId));
+      expect(again).toEqual({ ok: false, error: { kind: 'already-closed' } });
+    }
+  });
+
   it('writes no row for class free, asks no balance, and its settle writes nothing', async () => {
     const wallet = await newWallet();
     await wallet.ledger.credit(
