@@ -53,15 +53,20 @@ export async function admit(
     const ask = (): Promise<AdmitAnswer> => ledgerOf(visit.env, walletId, region).admit(call);
     const answer = await withinMs(ask().catch(againIfRetryable(ask)), ADMIT_MS_MAX);
     if (answer === 'late') {
-      visit.ctx.waitUntil(settleVoid(visit, bearer));
+      takeBack(visit, bearer, request);
       return fail(LEDGER_BUSY);
     }
     return answer.ok ? ok(answer.lease) : fail(answer.error);
   } catch (error) {
     log('ledger-unreachable', { request: visit.requestId, error: String(error) });
-    visit.ctx.waitUntil(settleVoid(visit, bearer));
+    takeBack(visit, bearer, request);
     return fail(LEDGER_BUSY);
   }
+}
+
+/** A row may have been opened all the same; class `free` has none. */
+function takeBack(visit: Visit, bearer: Bearer, request: AdmitRequest): void {
+  if (request.class === 'metered') visit.ctx.waitUntil(settleVoid(visit, bearer));
 }
 
 const LEDGER_BUSY: RelayError = { kind: 'busy', what: 'ledger', retryAfterMs: SECOND_MS };
