@@ -28,6 +28,36 @@ export const ERROR_EXAMPLES: Examples = {
   'out-of-credit': [
     { kind: 'out-of-credit', neededNanos: nanos(2_000_000), availableNanos: nanos(-1_000_000) },
   ],
+  'rate-limited': [
+    ...(['requests', 'tokens', 'cost', 'concurrency'] as const).map((what) => ({
+      kind: 'rate-limited' as const,
+      scope: 'key' as const,
+      what,
+      limit: 60,
+      spanMs: what === 'concurrency' ? null : 60_000,
+      retryAfterMs: 2_000,
+    })),
+    ...(['tokens', 'cost'] as const).map((what) => ({
+      kind: 'rate-limited' as const,
+      scope: 'wallet' as const,
+      what,
+      limit: 1_000,
+      spanMs: 3_600_000,
+      retryAfterMs: null,
+    })),
+  ],
+  'budget-spent': (['day', 'week', 'month', 'total'] as const).map((period) => ({
+    kind: 'budget-spent',
+    scope: 'user',
+    period,
+    limitNanos: nanos(10_000_000_000),
+    resetsAt: period === 'total' ? null : Date.UTC(2026, 10, 24),
+    retryAfterMs: period === 'total' ? null : 3_600_000,
+  })),
+  'not-allowed': (['model', 'client', 'address', 'protocol'] as const).map((what) => ({
+    kind: 'not-allowed',
+    what,
+  })),
   'already-closed': [{ kind: 'already-closed' }],
   conflict: [{ kind: 'conflict', what: 'There is an admin already.' }],
   busy: (['buffers', 'ledger', 'pool', 'database'] as const).map((what) => ({

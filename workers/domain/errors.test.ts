@@ -21,7 +21,8 @@ describe('facts', () => {
   });
 
   it('say that a retry is useless for every fault of the client or the set-up', () => {
-    const faults = ALL.map((error) => facts(error)).filter(({ status }) => status < 500);
+    const lasting = ALL.filter(({ kind }) => kind !== 'rate-limited');
+    const faults = lasting.map((error) => facts(error)).filter(({ status }) => status < 500);
     expect(faults.filter(({ retry }) => retry !== false)).toEqual([]);
     expect(faults.length).toBeGreaterThan(10);
   });
@@ -31,6 +32,64 @@ describe('facts', () => {
       expect(facts(error).retry).toBe(null);
       expect(facts(error).retryAfterMs).toBe(error.retryAfterMs);
     }
+  });
+
+  it('leave the retry of a rate limit to the client only while it lifts within five minutes', () => {
+    const waits = [2_000, 300_000, 300_001, null].map((retryAfterMs) =>
+      facts({
+        kind: 'rate-limited',
+        scope: 'key',
+        what: 'requests',
+        limit: 5,
+        spanMs: 3_600_000,
+        retryAfterMs,
+      }),
+    );
+    expect(waits.map(({ retry }) => retry)).toEqual([null, null, false, false]);
+    expect(waits.map(({ retryAfterMs }) => retryAfterMs)).toEqual([2_000, 300_000, 300_001, null]);
+  });
+
+  it('name what is limited, when it lifts and what to do, in one sentence', () => {
+    const messages = [...ERROR_EXAMPLES['rate-limited'], ...ERROR_EXAMPLES['budget-spent']].map(
+      (error) => facts(error).message,
+    );
+    expect(messages).toEqual([
+      'This key has used its 60 requests in 1 minute; try again in 2 seconds.',
+      'This key has used its 60 tokens in 1 minute; try again in 2 seconds.',
+      'This key has used its $0.00000006 in 1 minute; try again in 2 seconds.',
+      'This key may run 60 at once and they are running; try again in 2 seconds.',
+      'This request alone is above the limit of this wallet, 1000 tokens in 1 hour; ' +
+        'send a smaller one or ask for a higher limit.',
+      'This request alone is above the limit of this wallet, $0.000001 in 1 hour; ' +
+        'send a smaller one or ask for a higher limit.',
+      ...['daily', 'weekly', 'monthly'].map(
+        (period) =>
+          `The ${period} budget of this user, $10.00, is spent and resets Nov 24 (00:00 UTC); ` +
+          'wait until then or ask for a higher one.',
+      ),
+      'The total budget of this user, $10.00, is spent and does not reset; ask for a higher one.',
+    ]);
+  });
+
+  it('round a wait up, in the unit that keeps it readable', () => {
+    const words = [1, 1_001, 60_000, 61_000, 120_001, 3_600_000, 7_200_001].map(
+      (retryAfterMs) =>
+        facts({
+          kind: 'rate-limited',
+          scope: 'key',
+          what: 'cost',
+          limit: 1,
+          spanMs: null,
+          retryAfterMs,
+        }).message.split('; try again in ')[1],
+    );
+    expect(words).toEqual(
+      [
+        ['1 second.', '2 seconds.'],
+        ['1 minute.', '61 seconds.', '3 minutes.'],
+        ['1 hour.', '3 hours.'],
+      ].flat(),
+    );
   });
 
   it('keep the cause of an internal error inside', () => {

@@ -2,7 +2,11 @@
 // retry can help. protocols/*/errors.ts only lay these facts into their own envelope.
 
 import type { Nanos } from './money';
-import { formatDollars } from './money';
+import { formatDollars, nanos } from './money';
+import { HOUR_MS, MINUTE_MS, SECOND_MS } from './time';
+
+/** Whose limit it is. */
+export type LimitScope = 'key' | 'user' | 'wallet';
 
 export type RelayError =
   | {
@@ -22,6 +26,31 @@ export type RelayError =
       readonly kind: 'out-of-credit';
       readonly neededNanos: Nanos;
       readonly availableNanos: Nanos;
+    }
+  | {
+      readonly kind: 'rate-limited';
+      readonly scope: LimitScope;
+      readonly what: 'requests' | 'tokens' | 'cost' | 'concurrency';
+      /** Requests, tokens or nano-dollars. */
+      readonly limit: number;
+      /** Of the sliding window; null: requests in flight hold what is left. */
+      readonly spanMs: number | null;
+      /** null: this request alone is above the limit, so that waiting does not help. */
+      readonly retryAfterMs: number | null;
+    }
+  | {
+      readonly kind: 'budget-spent';
+      readonly scope: LimitScope;
+      readonly period: 'day' | 'week' | 'month' | 'total';
+      readonly limitNanos: Nanos;
+      /** Unix ms; null: never (`total`). */
+      readonly resetsAt: number | null;
+      /** Until `resetsAt`; null: never. */
+      readonly retryAfterMs: number | null;
+    }
+  | {
+      readonly kind: 'not-allowed';
+      readonly what: 'model' | 'client' | 'address' | 'protocol';
     }
   | { readonly kind: 'already-closed' }
   | { readonly kind: 'conflict'; readonly what: string }
@@ -95,6 +124,19 @@ const ENDED: Readonly<Record<Extract<RelayError, { kind: 'ended-by-relay' }>['wh
   limit: 'This request reached a limit of its key.',
 };
 
+const NOT_ALLOWED: Readonly<Record<Extract<RelayError, { kind: 'not-allowed' }>['what'], string>> =
+  {
+    model: 'This key may not use this model; ask for one that it may use.',
+    client: 'This key may not be used by this client; use one that it is meant for.',
+    address: 'This key may not be used from this address; use it from one that it is meant for.',
+    protocol: 'This key may not speak this protocol; use the one that it is meant for.',
+  };
+
+const PERIOD_ADJECTIVE = { day: 'daily', week: 'weekly', month: 'monthly', total: 'total' } as const;
+
+/** A limit that lifts within this time may be waited for; one that does not ends the retries. */
+const RETRY_WITHIN_MS = 5 * MINUTE_MS;
+
 type FactsOf = { readonly [K in ErrorKind]: (e: Extract<RelayError, { kind: K }>) => ErrorFacts };
 
 /** Will not lift by trying again. */
@@ -159,6 +201,20 @@ const FACTS: FactsOf = {
       `Credit is used up: this request needs about ${formatDollars(neededNanos)}, ` +
         `available is ${formatDollars(availableNanos)}. Add credit and try again.`,
     ),
+  'rate-limited': (error) => ({
+    status: 429,
+    errorClass: 'rate_limit_error',
+    code: error.retryAfterMs === null ? `above-${error.what}-limit` : `${error.what}-limit`,
+    message: rateMessage(error),
+    retry: error.retryAfterMs !== null && error.retryAfterMs <= RETRY_WITHIN_MS ? null : false,
+    retryAfterMs: error.retryAfterMs,
+  }),
+  'budget-spent': (error) => ({
+    ...final([429, 'billing_error'], `budget-spent-${error.period}`, budgetMessage(error)),
+    retryAfterMs: error.retryAfterMs,
+  }),
+  'not-allowed': ({ what }) =>
+    final([403, 'permission_error'], `${what}-not-allowed`, NOT_ALLOWED[what]),
   'already-closed': () =>
     final([409, 'conflict_error'], 'already-closed', 'This request was closed already.'),
   conflict: ({ what }) => final([409, 'conflict_error'], 'conflict', what),
@@ -213,4 +269,48 @@ export function facts(error: RelayError): ErrorFacts {
   // The table is keyed by kind; the compiler cannot follow the pair through the index.
   const of = FACTS[error.kind] as (e: RelayError) => ErrorFacts;
   return of(error);
+}
+
+function rateMessage(error: Extract<RelayError, { kind: 'rate-limited' }>): string {
+  const { scope, what, limit, spanMs, retryAfterMs } = error;
+  const amount = what === 'cost' ? formatDollars(nanos(limit)) : `${limit} ${what}`;
+  const within = spanMs === null ? '' : ` in ${inWords(spanMs)}`;
+  if (retryAfterMs === null) {
+    return (
+      `This request alone is above the limit of this ${scope}, ${amount}${within}; ` +
+      'send a smaller one or ask for a higher limit.'
+    );
+  }
+  const wait = `try again in ${inWords(retryAfterMs)}.`;
+  if (what === 'concurrency') {
+    return `This ${scope} may run ${limit} at once and they are running; ${wait}`;
+  }
+  if (spanMs === null) {
+    return `What is left of ${amount} of this ${scope} is held by running requests; ${wait}`;
+  }
+  return `This ${scope} has used its ${amount}${within}; ${wait}`;
+}
+
+/** "resets Nov 23 (23:00 UTC)": Claude Code puts the local time for what stands before the "(". */
+function budgetMessage(error: Extract<RelayError, { kind: 'budget-spent' }>): string {
+  const { scope, period, limitNanos, resetsAt } = error;
+  const spent = `The ${PERIOD_ADJECTIVE[period]} budget of this ${scope}, ${formatDollars(limitNanos)}`;
+  if (resetsAt === null) return `${spent}, is spent and does not reset; ask for a higher one.`;
+  // `Mon, 23 Nov 2026 23:00:00 GMT`
+  const [, day, month, , time = ''] = new Date(resetsAt).toUTCString().split(' ');
+  const reset = `${month} ${Number(day)} (${time.slice(0, 5)} UTC)`;
+  return `${spent}, is spent and resets ${reset}; wait until then or ask for a higher one.`;
+}
+
+/** Rounded up to the largest unit that keeps it near: `45 seconds`, `12 minutes`, `2 hours`. */
+function inWords(durationMs: number): string {
+  const [unit, unitMs] = unitOf(durationMs);
+  const count = Math.max(1, Math.ceil(durationMs / unitMs));
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
+}
+
+function unitOf(durationMs: number): readonly [string, number] {
+  if (durationMs >= 2 * HOUR_MS || durationMs === HOUR_MS) return ['hour', HOUR_MS];
+  if (durationMs >= 2 * MINUTE_MS || durationMs === MINUTE_MS) return ['minute', MINUTE_MS];
+  return ['second', SECOND_MS];
 }
