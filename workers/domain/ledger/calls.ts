@@ -43,6 +43,13 @@ export interface HeldId {
   readonly id: string;
 }
 
+/** Terms that change the price, as the client asked for them; null: not asked for. */
+export interface AskedTerms {
+  readonly speed: string | null;
+  readonly geo: string | null;
+  readonly tier: string | null;
+}
+
 export interface AdmitCall {
   readonly requestId: RequestId;
   readonly keyId: KeyId;
@@ -56,6 +63,8 @@ export interface AdmitCall {
   /** The isolate's snapshot version; null when it has none yet. */
   readonly pricesVersion: number | null;
   readonly sizes: RequestSizes;
+  /** Absent from an older Worker: then as if nothing was asked for. */
+  readonly asked?: AskedTerms;
   /** 64-bit tag of the conversation; null: none can be told. */
   readonly conversation: string | null;
   /** Ids in the body of things that a provider holds; let through only for their owner. */
@@ -81,6 +90,22 @@ export interface Lease {
   readonly admittedAt: number;
   /** What the input most likely costs: charged when the client leaves before anything is known. */
   readonly likelyInputNanos: Nanos;
+  /** What the wallet holds for this request; absent: nothing is held, nothing to extend. */
+  readonly hold?: LeaseHold;
+}
+
+/** What the Worker needs to know of a hold (ledger.md §4). */
+export interface LeaseHold {
+  /** Output may be passed on up to this count without asking; more by `extend`. */
+  readonly heldOutputTokensUpTo: number;
+  /** No extension goes beyond: asked `max_tokens`, cut to what the model gives. */
+  readonly outputTokensMax: number;
+  /** Whole pico-dollars a token, at the dearest price that can apply. */
+  readonly outputPicosPerToken: number;
+  /** U: what input and server tools cost at most; the true cost above it is overrun. */
+  readonly boundNanos: Nanos;
+  /** The hold keeps others out: the input cost is to be reported as soon as it is known. */
+  readonly reportInput: boolean;
 }
 
 /** `closed`: the id was closed before this admit arrived (a `void` overtook it). */
@@ -155,7 +180,22 @@ export interface ProgressCall {
   readonly costNanos: Nanos;
   /** Whether any account has been called yet. */
   readonly dispatched: boolean;
+  /** Input cost that the upstream has reported so far; absent: none yet. */
+  readonly inputNanos?: Nanos;
 }
+
+/** Asks to hold more output; absolute, so that repeats and overtakes do no harm. */
+export interface ExtendCall {
+  readonly seq: number;
+  readonly requestId: RequestId;
+  readonly heldOutputTokensUpTo: number;
+}
+
+/** `held` may be less than asked for, when no more is left; `refused`: nothing more is left. */
+export type ExtendAnswer =
+  | { readonly state: 'held'; readonly heldOutputTokensUpTo: number }
+  | { readonly state: 'refused' }
+  | Exclude<ProgressAnswer, { readonly state: 'open' }>;
 
 /** `stop` and `closed` end the stream; what was used is then settled. */
 export type ProgressAnswer =

@@ -34,6 +34,24 @@ describe('likelyInputNanos', () => {
     );
   });
 
+  it('reads the last prompt of a known conversation and writes what has come since', () => {
+    const price = rowOf('claude-opus-5-5');
+    const last = { textBytes: 50_000, media: { ...NO_MEDIA, small: 1 }, promptTokens: 14_000 };
+    const cost = (textBytes: number, small: number) =>
+      likelyInputNanos({ textBytes, media: { ...NO_MEDIA, small } }, price, last);
+    expect(cost(50_301, 1)).toBe(14_000 * 200 + 101 * 5_000);
+    expect(cost(50_301, 3)).toBe(14_000 * 200 + (101 + 2 * 500) * 5_000);
+    // Less than before: the last prompt still is the best guess.
+    expect(cost(10, 0)).toBe(14_000 * 200);
+  });
+
+  it('prices a known conversation in the band of all its tokens', () => {
+    const last = { textBytes: 300_000, media: NO_MEDIA, promptTokens: 100_000 };
+    const cost = (textBytes: number) =>
+      likelyInputNanos({ textBytes, media: NO_MEDIA }, rowOf('claude-haiku-5-5'), last);
+    expect([cost(300_000), cost(300_001)]).toEqual([1_000_000, 5_000_000 + 625]);
+  });
+
   it('is a whole amount that grows with the text, for every model and any body size', () => {
     const bytes = fc.integer({ min: 0, max: 32 * 1_048_576 });
     fc.assert(

@@ -2,6 +2,7 @@
 // delivered. Neither is an upper bound; holds are another matter (ledger.md, holds).
 
 import type { RequestSizes } from '../ledger/calls';
+import type { LastPrompt } from '../ledger/conversation';
 import type { Nanos } from '../money';
 import { nanosFromPicosUp } from '../money';
 import type { PriceRow } from './catalogue';
@@ -9,6 +10,8 @@ import { promptBand } from './price';
 
 /** Bytes of a request's JSON a token, times ten: 2.6 (ledger.md, L of a cold conversation). */
 const REQUEST_BYTES_PER_TEN_TOKENS = 26;
+/** Bytes that a known conversation has grown by, a token (ledger.md, L). */
+const NEW_BYTES_PER_TOKEN = 3;
 /** Delivered bytes of text, tool JSON and visible thinking a token (ledger.md, client gone). */
 const DELIVERED_BYTES_PER_TOKEN = 3;
 
@@ -18,30 +21,62 @@ const DELIVERED_BYTES_PER_TOKEN = 3;
  * the 1,600. Above 1 MB stands either a large image (1,600) or a document, at some 2,000 tokens a
  * page of text and picture: 5,000 lies between one image and a short document.
  */
-const MEDIA_TOKENS = { small: 500, medium: 1_600, large: 5_000 } as const;
+export const LIKELY_MEDIA_TOKENS = { small: 500, medium: 1_600, large: 5_000 } as const;
+
+/** Text and media of a request: what its prompt is guessed from. */
+type PromptSizes = Pick<RequestSizes, 'textBytes' | 'media'>;
 
 /**
- * What the input of a request of an unknown conversation most likely costs: its text and media at
- * the 5-minute write price, in the band of so many tokens.
+ * What the input most likely costs. Of an unknown conversation (`last` null): its text and media
+ * at the 5-minute write price. Of a known one: its last prompt at the read price, and what has come
+ * since at the 5-minute write price. In the band of so many tokens.
  */
 export function likelyInputNanos(
-  sizes: Pick<RequestSizes, 'textBytes' | 'media'>,
+  sizes: PromptSizes,
   price: PriceRow,
+  last: LastPrompt | null = null,
 ): Nanos {
-  const tokens = likelyInputTokens(sizes);
-  const picos = BigInt(tokens) * BigInt(promptBand(price, tokens).cacheWrite5m);
-  return nanosFromPicosUp(picos);
+  return nanosFromPicosUp(likelyInputPicos(sizes, price, last));
+}
+
+/** The same in pico-dollars, for those who multiply before they round. */
+export function likelyInputPicos(
+  sizes: PromptSizes,
+  price: PriceRow,
+  last: LastPrompt | null,
+): bigint {
+  const readTokens = last?.promptTokens ?? 0;
+  const writtenTokens = last === null ? likelyTokens(sizes) : likelyNewTokens(sizes, last);
+  const band = promptBand(price, readTokens + writtenTokens);
+  return (
+    BigInt(readTokens) * BigInt(band.cacheRead) + BigInt(writtenTokens) * BigInt(band.cacheWrite5m)
+  );
+}
+
+/** Tokens of media, at so many for an item of each size class. */
+export function mediaTokens(media: RequestSizes['media'], each: RequestSizes['media']): number {
+  return media.small * each.small + media.medium * each.medium + media.large * each.large;
+}
+
+/** Media of a request that its conversation did not have before, by size class. */
+export function newMedia(sizes: PromptSizes, last: LastPrompt): RequestSizes['media'] {
+  return {
+    small: Math.max(0, sizes.media.small - last.media.small),
+    medium: Math.max(0, sizes.media.medium - last.media.medium),
+    large: Math.max(0, sizes.media.large - last.media.large),
+  };
 }
 
 /** Tokens of text and media together; whole, rounded up. */
-function likelyInputTokens(sizes: Pick<RequestSizes, 'textBytes' | 'media'>): number {
-  const { textBytes, media } = sizes;
-  return (
-    Math.ceil((textBytes * 10) / REQUEST_BYTES_PER_TEN_TOKENS) +
-    media.small * MEDIA_TOKENS.small +
-    media.medium * MEDIA_TOKENS.medium +
-    media.large * MEDIA_TOKENS.large
-  );
+function likelyTokens({ textBytes, media }: PromptSizes): number {
+  const textTokens = Math.ceil((textBytes * 10) / REQUEST_BYTES_PER_TEN_TOKENS);
+  return textTokens + mediaTokens(media, LIKELY_MEDIA_TOKENS);
+}
+
+function likelyNewTokens(sizes: PromptSizes, last: LastPrompt): number {
+  const newBytes = Math.max(0, sizes.textBytes - last.textBytes);
+  const textTokens = Math.ceil(newBytes / NEW_BYTES_PER_TOKEN);
+  return textTokens + mediaTokens(newMedia(sizes, last), LIKELY_MEDIA_TOKENS);
 }
 
 /**
