@@ -66,6 +66,16 @@ describe('what is held at admit', () => {
     expect(wallet.admit(boundsFor({ conversation: known })).do).toBe('hold');
   });
 
+  it('is the whole of max_tokens where output costs nothing', () => {
+    const row = rowOf('claude-opus-5-5');
+    const price = { ...row, bands: [{ ...row.bands[0], output: 0 }] as const };
+    const bounds = boundsFor({ price });
+    expect(admitted(new Wallet(bounds.inputNanos), bounds).hold).toMatchObject({
+      heldOutputTokensUpTo: 128_000,
+      outputNanos: 0,
+    });
+  });
+
   it('is the whole of max_tokens for JSON, cut to what the model gives', () => {
     const price = rowOf('claude-haiku-4-5');
     const bounds = boundsFor({ price, sizes: { stream: false, maxTokens: 128_000 } });
@@ -94,6 +104,27 @@ describe('a refusal', () => {
     expect(wallet.admit(boundsFor())).toMatchObject({ do: 'held' });
     wallet.closeAll();
     expect(wallet.admit(boundsFor()).do).toBe('hold');
+  });
+
+  it('says held to a low balance beside any open request, however little that one holds', () => {
+    const bounds = boundsFor();
+    const wallet = new Wallet(dollars(0.16));
+    const other = admitted(wallet, boundsFor({ sizes: { textBytes: 0, maxTokens: 1 } }));
+    other.hold = afterMessageStart(other.hold, { inputNanos: nanos(1) });
+    const decision = wallet.admit(bounds);
+    expect(decision).toMatchObject({ do: 'held', availableNanos: dollars(0.16) - TOKEN_NANOS - 1 });
+    // The likely cost would fit, and does when the other has ended.
+    if (decision.do === 'hold') throw new Error('admitted');
+    expect(decision.neededNanos).toBeLessThan(decision.availableNanos);
+    wallet.closeAll();
+    expect(admitted(wallet, bounds).hold.all).toBe(true);
+  });
+
+  it('says held, not spent, when the balance is exactly what is needed', () => {
+    const bounds = boundsFor();
+    const wallet = new Wallet(nanos(bounds.likelyInputNanos + LEAST_SLICE_NANOS));
+    admitted(wallet, bounds);
+    expect(wallet.admit(bounds)).toMatchObject({ do: 'held', neededNanos: wallet.balance });
   });
 
   it('of JSON names what a stream would need', () => {

@@ -82,6 +82,12 @@ describe('the bound of the input', () => {
     expect(at(180_000, 1)).toBe(2_500_000);
   });
 
+  it('is cut at a million dollars a part, above which no request is charged', () => {
+    const price = { ...rowOf('claude-opus-5-5'), webSearchPicos: Number.MAX_SAFE_INTEGER };
+    const { toolsNanos } = boundsFor({ price, sizes: { serverToolUses: 1_000_000 } });
+    expect(toolsNanos).toBe(dollars(1_000_000));
+  });
+
   it('takes the dearest of all models that may answer', () => {
     const price = rowOf('claude-sonnet-5-5');
     const fallbacks = [rowOf('claude-haiku-4-5'), rowOf('claude-opus-4')];

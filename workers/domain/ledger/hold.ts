@@ -334,9 +334,8 @@ function outputNanosOf(tokens: number, picosPerToken: number): Nanos {
   return nanosFromPicosUp(BigInt(tokens) * BigInt(picosPerToken));
 }
 
-/** The most tokens whose price, rounded up, is within `budget`. */
+/** The most tokens whose price, rounded up, is within `budget`; for a debt not above 0. */
 function tokensFor(budget: Nanos, picosPerToken: number): number {
-  if (budget < 0) return 0;
   if (picosPerToken === 0) return Number.MAX_SAFE_INTEGER;
   return Number((BigInt(budget) * PICOS_PER_NANO) / BigInt(picosPerToken));
 }
