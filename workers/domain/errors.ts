@@ -132,7 +132,12 @@ const NOT_ALLOWED: Readonly<Record<Extract<RelayError, { kind: 'not-allowed' }>[
     protocol: 'This key may not speak this protocol; use the one that it is meant for.',
   };
 
-const PERIOD_ADJECTIVE = { day: 'daily', week: 'weekly', month: 'monthly', total: 'total' } as const;
+const PERIOD_ADJECTIVE = {
+  day: 'daily',
+  week: 'weekly',
+  month: 'monthly',
+  total: 'total',
+} as const;
 
 /** A limit that lifts within this time may be waited for; one that does not ends the retries. */
 const RETRY_WITHIN_MS = 5 * MINUTE_MS;

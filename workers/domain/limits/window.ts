@@ -89,7 +89,10 @@ export function sumAt(counter: WindowCounter, now: number): number {
 }
 
 /** Whether the amount fits now. */
-export function fitsWindow(counter: WindowCounter, { limit, amount, now }: WindowQuestion): boolean {
+export function fitsWindow(
+  counter: WindowCounter,
+  { limit, amount, now }: WindowQuestion,
+): boolean {
   return sumAt(counter, now) + amount <= limit;
 }
 

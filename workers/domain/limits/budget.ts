@@ -1,0 +1,185 @@
+// What a key, a user and a wallet have spent and hold in the running day, week and month, and in
+// all, together and by model family. Folded from rows, each dated by its admit. It does not know
+// the limits: every sum is kept, so that a limit set today counts what was spent this morning.
+
+import type { Nanos } from '../money';
+import { addNanos, nanos, subtractNanos, ZERO_NANOS } from '../money';
+import type { CalendarPeriod, Period } from './calendar';
+import { periodAt } from './calendar';
+import type { BudgetLimit, BudgetPeriod } from './limit-set';
+
+/** A running period, the one before, and one that a leaping clock may have shown. */
+const PERIODS_KEPT = 3;
+const CALENDAR_PERIODS: readonly CalendarPeriod[] = ['day', 'week', 'month'];
+const ALL_TIME: Period = { startsAt: 0, endsAt: Number.MAX_SAFE_INTEGER };
+
+export interface BudgetSum extends Period {
+  spentNanos: Nanos;
+  heldNanos: Nanos;
+}
+
+/** Mutable on purpose: one object, one writer, folded in place. */
+export interface BudgetBook {
+  /** IANA name. */
+  readonly timeZone: string;
+  /** By `holder|period|family`, each list ascending by `startsAt`. */
+  readonly sums: Map<string, BudgetSum[]>;
+  /** The latest periods that were looked up: finding one takes far longer than a sum. */
+  readonly recent: Map<CalendarPeriod, Period[]>;
+}
+
+/** What a checkpoint keeps: without holds, which open rows bring back. */
+export interface BudgetJson {
+  readonly timeZone: string;
+  readonly sums: readonly (readonly [
+    string,
+    readonly (readonly [startsAt: number, endsAt: number, spentNanos: Nanos])[],
+  ])[];
+}
+
+export interface BudgetPosting {
+  /** Ids of key, user and wallet. */
+  readonly holders: readonly string[];
+  /** null: not known. */
+  readonly family: string | null;
+  /** Unix ms of admit, whenever it is posted. */
+  readonly at: number;
+  /** What was spent more, or (negative) less, by a correction. */
+  readonly spentNanos?: Nanos;
+  /** What is held more, or (negative) less. */
+  readonly heldNanos?: Nanos;
+}
+
+/** How a budget stands. */
+export interface BudgetFigure {
+  readonly period: BudgetPeriod;
+  /** null: of all models. */
+  readonly family: string | null;
+  readonly limitNanos: Nanos;
+  readonly spentNanos: Nanos;
+  readonly heldNanos: Nanos;
+  /** Unix ms; null: never (`total`). */
+  readonly resetsAt: number | null;
+}
+
+/** A book in which nothing was spent. */
+export function emptyBook(timeZone: string): BudgetBook {
+  return { timeZone, sums: new Map(), recent: new Map() };
+}
+
+/**
+ * Adds to every sum that the posting belongs to. Throws RangeError, with nothing posted, when a sum
+ * leaves the safe integers.
+ */
+export function postToBook(book: BudgetBook, posting: BudgetPosting): void {
+  const { holders, family, at, spentNanos = ZERO_NANOS, heldNanos = ZERO_NANOS } = posting;
+  const periods: [BudgetPeriod, Period][] = [['total', ALL_TIME]];
+  for (const period of CALENDAR_PERIODS) periods.push([period, periodOf(book, period, at)]);
+  const families = family === null ? [''] : ['', family];
+  const changes = holders.flatMap((holder) =>
+    periods.flatMap(([period, dates]) =>
+      families.map((name) => {
+        const sum = sumOf(book, `${holder}|${period}|${name}`, dates);
+        const spent = addNanos(sum.spentNanos, spentNanos);
+        return { sum, spentNanos: spent, heldNanos: addNanos(sum.heldNanos, heldNanos) };
+      }),
+    ),
+  );
+  for (const { sum, ...changed } of changes) Object.assign(sum, changed);
+}
+
+/** How `holder` (an id) stands against `limit` at `now` (Unix ms). */
+export function budgetFigure(
+  book: BudgetBook,
+  holder: string,
+  { limit, now }: { readonly limit: BudgetLimit; readonly now: number },
+): BudgetFigure {
+  const { period, limitNanos, family = null } = limit;
+  const dates = period === 'total' ? ALL_TIME : periodOf(book, period, now);
+  const sums = book.sums.get(`${holder}|${period}|${family ?? ''}`) ?? [];
+  const sum = sums.find(({ startsAt }) => startsAt === dates.startsAt);
+  return {
+    period,
+    family,
+    limitNanos,
+    spentNanos: sum?.spentNanos ?? ZERO_NANOS,
+    heldNanos: sum?.heldNanos ?? ZERO_NANOS,
+    resetsAt: period === 'total' ? null : dates.endsAt,
+  };
+}
+
+/** What may still be held; negative when more was spent than the limit. */
+export function remainingNanos({ limitNanos, spentNanos, heldNanos }: BudgetFigure): Nanos {
+  return subtractNanos(subtractNanos(limitNanos, spentNanos), heldNanos);
+}
+
+/** Whether the budget can bear the amount beside what is spent and held. */
+export function fitsBudget(figure: BudgetFigure, amountNanos: Nanos): boolean {
+  return remainingNanos(figure) >= amountNanos;
+}
+
+/**
+ * The book in another time zone, with nothing held: open rows post their holds again. A running
+ * period takes over all sums that reach into it, so that nothing spent is forgotten by a change of
+ * zone; what was spent in the period before may count once more.
+ */
+export function rezoned(book: BudgetBook, timeZone: string, now: number): BudgetBook {
+  const changed = emptyBook(timeZone);
+  for (const [name, sums] of book.sums) {
+    const period = CALENDAR_PERIODS.find((each) => name.split('|')[1] === each);
+    const dates = period === undefined ? ALL_TIME : periodOf(changed, period, now);
+    const sum: BudgetSum = { ...dates, spentNanos: ZERO_NANOS, heldNanos: ZERO_NANOS };
+    for (const { startsAt, endsAt, spentNanos } of sums) {
+      if (endsAt <= dates.startsAt || startsAt >= dates.endsAt) continue;
+      sum.spentNanos = addNanos(sum.spentNanos, spentNanos);
+    }
+    changed.sums.set(name, [sum]);
+  }
+  return changed;
+}
+
+/** The book for a checkpoint. */
+export function bookToJson({ timeZone, sums }: BudgetBook): BudgetJson {
+  return {
+    timeZone,
+    sums: [...sums].map(([name, list]) => [
+      name,
+      list.map(({ startsAt, endsAt, spentNanos }) => [startsAt, endsAt, spentNanos] as const),
+    ]),
+  };
+}
+
+/** The book that `bookToJson` wrote down, with nothing held. */
+export function bookFromJson({ timeZone, sums }: BudgetJson): BudgetBook {
+  const book = emptyBook(timeZone);
+  for (const [name, list] of sums) {
+    const restored = list.map(([startsAt, endsAt, spentNanos]) => ({
+      startsAt,
+      endsAt,
+      spentNanos: nanos(spentNanos),
+      heldNanos: ZERO_NANOS,
+    }));
+    book.sums.set(name, restored);
+  }
+  return book;
+}
+
+/** The sum of that period; one older than all that are kept is counted and dropped. */
+function sumOf(book: BudgetBook, name: string, dates: Period): BudgetSum {
+  const sums = book.sums.get(name) ?? [];
+  const known = sums.find(({ startsAt }) => startsAt === dates.startsAt);
+  if (known !== undefined) return known;
+  const fresh: BudgetSum = { ...dates, spentNanos: ZERO_NANOS, heldNanos: ZERO_NANOS };
+  const kept = [...sums, fresh].toSorted((a, b) => a.startsAt - b.startsAt).slice(-PERIODS_KEPT);
+  book.sums.set(name, kept);
+  return fresh;
+}
+
+function periodOf(book: BudgetBook, period: CalendarPeriod, at: number): Period {
+  const recent = book.recent.get(period) ?? [];
+  const known = recent.find(({ startsAt, endsAt }) => startsAt <= at && at < endsAt);
+  if (known !== undefined) return known;
+  const found = periodAt(period, at, book.timeZone);
+  book.recent.set(period, [found, ...recent.slice(0, PERIODS_KEPT - 1)]);
+  return found;
+}
