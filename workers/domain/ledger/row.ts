@@ -85,4 +85,12 @@ export interface Entry {
   readonly keyId: KeyId | null;
   readonly reason: string;
   readonly actor: string;
+  /** Of a correction: what the row was and what it became. Older entries do not say. */
+  readonly change?: Correction;
+}
+
+/** A closed row before and after a settle that knew more. */
+export interface Correction {
+  readonly before: RequestRow;
+  readonly after: RequestRow;
 }
