@@ -56,6 +56,7 @@ import { MINUTE_MS, SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
 import { poolOf } from '../platform/objects';
 import { CopyShelf } from './copy-shelf';
+import { LedgerFlush } from './ledger-flush';
 import { LedgerStorage } from './ledger-storage';
 
 /** Closed rows between two checkpoints: waking reads at most as many rows again. */
@@ -72,6 +73,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   readonly #storage: LedgerStorage;
   readonly #copies: CopyShelf;
   readonly #state: WalletState;
+  readonly #flush: LedgerFlush;
   /** Row numbers of closed requests by id, for at least RECENT_MS. */
   readonly #recent = new Map<RequestId, { readonly seq: number; readonly closedAt: number }>();
   #catalogue: Catalogue | null;
@@ -85,6 +87,8 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     this.#copies = new CopyShelf(this.#storage, env);
     this.#catalogue = this.#storage.catalogue();
     this.#state = this.#rebuild();
+    const [storage, state, wallet] = [this.#storage, this.#state, () => this.#copies.wallet()];
+    this.#flush = new LedgerFlush({ env, storage, state, wallet });
     void ctx.blockConcurrencyWhile(async () => {
       this.#alarmAt = await ctx.storage.getAlarm();
     });
@@ -244,6 +248,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     this.#recent.set(row.requestId, { seq: row.seq, closedAt: outcome.closedAt });
     this.#forgetOld(outcome.closedAt);
     if (this.#state.closedSinceCheckpoint >= CHECKPOINT_EVERY) this.#keepCheckpoint();
+    this.#wakeAt(this.#flush.note(outcome.closedAt));
     return closed;
   }
 
@@ -261,8 +266,9 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     const corrected: RequestRow = { ...row, known, closed: closedOf(call) };
     this.ctx.storage.transactionSync(() => {
       this.#storage.closeRow(corrected);
-      this.#post(entry);
+      this.#post({ ...entry, change: { before: row, after: corrected } });
     });
+    this.#wakeAt(this.#flush.note(entry.at));
     return corrected;
   }
 
@@ -280,6 +286,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     const { entryId, kind, amountNanos, reason, actor } = call;
     const at = this.#now();
     const applied = this.#post({ entryId, kind, amountNanos, reason, actor, at, keyId: null });
+    if (applied) this.#wakeAt(this.#flush.note(at));
     return { applied, balanceNanos: this.#state.balanceNanos };
   }
 
@@ -320,19 +327,27 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     return { ...this.#storage.counters };
   }
 
-  /** Closes what has given no sign of life for a lease's length. At least once, in any order. */
+  /** Closes what gave no sign of life for a lease's length; flushes. At least once, in any order. */
   override async alarm(): Promise<void> {
-    this.#alarmAt = null;
+    // Nothing that happens meanwhile sets an alarm: the end does, for all.
+    this.#alarmAt = 0;
     const now = this.#now();
-    for (const row of this.#state.open.values()) {
-      if (row.leaseUntil > now) continue;
-      const outcome = recover(row, now);
-      this.#close(row, outcome, null);
-      log('lease-recovered', { request: row.requestId, costNanos: outcome.costNanos });
+    try {
+      for (const row of this.#state.open.values()) {
+        if (row.leaseUntil > now) continue;
+        const outcome = recover(row, now);
+        this.#close(row, outcome, null);
+        log('lease-recovered', { request: row.requestId, costNanos: outcome.costNanos });
+      }
+      this.#forgetOld(now);
+      await this.#flush.run(now, this.#checkpointSeq);
+    } finally {
+      this.#alarmAt = null;
+      const leases = [...this.#state.open.values()].map((row) => row.leaseUntil);
+      const leaseAt = Math.min(...leases) + ALARM_SLACK_MS;
+      const at = Math.min(leaseAt, this.#flush.next(now) ?? Infinity);
+      if (at < Infinity) this.#wakeAt(at);
     }
-    this.#forgetOld(now);
-    const leases = [...this.#state.open.values()].map((row) => row.leaseUntil);
-    if (leases.length > 0) this.#wakeAt(Math.min(...leases) + ALARM_SLACK_MS);
   }
 
   /** One alarm stands at a time; an earlier one is kept, so most requests write none. */
