@@ -5,6 +5,7 @@ import { log } from '../observe/log';
 import { poolOf } from '../platform/objects';
 import { replayLateSettles } from '../store/late-settles';
 import { deliverStale } from '../store/outbox';
+import { pruneRequests } from '../store/requests';
 import { snapshotVersion } from '../store/snapshot';
 
 /** One line of the log; see observe/log.ts. */
@@ -25,6 +26,7 @@ const JOBS: readonly Job[] = [
   { name: 'outbox', run: pushOutbox },
   { name: 'late-settles', run: settleLate },
   { name: 'snapshot', run: comparePool },
+  { name: 'request-log', run: pruneLog },
 ];
 
 /** Runs every job, side by side; never throws. `now` in Unix ms; failures go to `report`. */
@@ -60,4 +62,8 @@ async function settleLate(env: Env, { report }: Tick): Promise<void> {
 /** A push that Pool missed is made good within a minute. */
 async function comparePool(env: Env): Promise<void> {
   await poolOf(env).refresh(await snapshotVersion(env.DB));
+}
+
+async function pruneLog(env: Env, { now }: Tick): Promise<void> {
+  await pruneRequests(env.DB, now);
 }

@@ -84,6 +84,7 @@ describe('the cron', () => {
     expect(jobs.toSorted()).toEqual([
       'job-failed late-settles',
       'job-failed outbox',
+      'job-failed request-log',
       'job-failed snapshot',
     ]);
   });
