@@ -180,5 +180,15 @@ describe('a budget', () => {
       expect(figure(moved, { period: 'month', now: NOON }).spentNanos).toBe(370);
       expect(figure(moved, { period: 'total', now: NOON }).spentNanos).toBe(370);
     }
+    const same = rezoned(book, ZONE, NOON);
+    expect(figure(same, { period: 'day', now: NOON }).spentNanos).toBe(300);
+  });
+
+  it('is whole again at the instant of its reset, and not a millisecond before', () => {
+    const book = emptyBook(ZONE);
+    post(book, { at: NOON, spentNanos: nanos(300) });
+    const resetsAt = figure(book, { period: 'day', now: NOON }).resetsAt ?? 0;
+    expect(figure(book, { period: 'day', now: resetsAt - 1 }).spentNanos).toBe(300);
+    expect(figure(book, { period: 'day', now: resetsAt }).spentNanos).toBe(0);
   });
 });

@@ -26,7 +26,8 @@ export function periodAt(period: CalendarPeriod, now: number, timeZone: string):
   const today = Math.floor((now + offsetAt(now, timeZone)) / DAY_MS) * DAY_MS;
   let from = firstDate(period, today);
   let startsAt = startOf(from, timeZone);
-  // Where clocks go back over midnight, a date is shown, left and shown again.
+  // Where clocks go back over midnight, a date is shown, left and shown again: `startOf` may then
+  // have found the second time.
   while (startsAt > now) {
     from = firstDate(period, from - DAY_MS);
     startsAt = startOf(from, timeZone);

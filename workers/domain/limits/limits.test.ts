@@ -175,6 +175,19 @@ describe('decideLimits', () => {
     }
   });
 
+  it('lets in what just fits, spent and held', () => {
+    const budgets = [{ period: 'day', limitNanos: nanos(100) }] as const;
+    const facts = known({ key: { budgets, cost: window(100), tokens: window(1_000) } });
+    use(facts, 500, 50);
+    hold(facts, 100, 10);
+    expect(decideLimits({ ...facts, call: CALL })).toBe(null);
+    hold(facts, -100, -10);
+    use(facts, 400, 40);
+    expect(decideLimits({ ...facts, call: CALL })).toBe(null);
+    use(facts, 1, 0);
+    expect(decideLimits({ ...facts, call: CALL })).toMatchObject({ what: 'tokens' });
+  });
+
   it('refuses a spent budget until it resets, and one for all time without a wait', () => {
     const at = (period: 'day' | 'total', family?: string) => {
       const budget = { period, limitNanos: nanos(50), ...(family === undefined ? {} : { family }) };
@@ -317,5 +330,11 @@ describe('moneyLeft', () => {
     hold(facts, 0, 50);
     expect(moneyLeft({ ...facts, families: ['opus'] })).toBe(350);
     expect(moneyLeft({ ...facts, families: ['haiku'] })).toBe(750);
+    const windowed = known({ user: { cost: window(600) } });
+    use(windowed, 0, 100);
+    hold(windowed, 0, 50);
+    expect(moneyLeft({ ...windowed, families: [] })).toBe(450);
+    use(windowed, 0, 700);
+    expect(moneyLeft({ ...windowed, families: [] })).toBe(-250);
   });
 });

@@ -193,6 +193,13 @@ describe('the document of the own usage', () => {
     );
   });
 
+  it.each([
+    [9.499_999_999, 'normal'],
+    [9.5, 'critical'],
+  ])('calls %d of 10 dollars %s', (spent, severity) => {
+    expect(usageDocument([cap(spent)], NO_SPENT).limits[0]?.severity).toBe(severity);
+  });
+
   it('shows a cap of nothing as spent', () => {
     const nothing = cap(0, { limitNanos: nanos(0) });
     expect(usageDocument([nothing], NO_SPENT).limits[0]).toMatchObject({

@@ -140,10 +140,17 @@ describe('a sliding window', () => {
 
   it('stays within its buckets and a few kilobytes through a busy day', () => {
     const counter = emptyWindow(DAY_MS);
-    for (let now = START; now < START + 2 * DAY_MS; now += 7_919) {
+    const stepMs = 7_919;
+    let most = 0;
+    for (let step = 0; step * stepMs < 2 * DAY_MS; step += 1) {
+      const now = START + step * stepMs;
       addToWindow(counter, { at: now, amount: 1, seenAt: now });
+      most = Math.max(most, counter.buckets.length);
+      // None was merged: nothing counts longer than a bucket lasts.
+      const longestMs = DAY_MS + tolerance(counter);
+      expect(sumAt(counter, now)).toBeLessThanOrEqual(Math.ceil(longestMs / stepMs));
     }
-    expect(counter.buckets).toHaveLength(BUCKETS_MAX);
+    expect(most).toBe(BUCKETS_MAX);
     expect(JSON.stringify(windowToJson(counter)).length).toBeLessThan(10_000);
   });
 
@@ -156,6 +163,26 @@ describe('a sliding window', () => {
     expect([sumAt(counter, seenAt), sumAt(counter, seenAt + 11_000)]).toEqual([6, 1]);
     expect(emptyAt(counter, seenAt)).toBeGreaterThanOrEqual(seenAt + 60_000);
     expect(emptyAt(counter, seenAt + 70_000)).toBe(seenAt + 70_000);
+  });
+
+  it.each([1_000, 1_001, 60_000, DAY_MS])(
+    'of %d ms counts the last millisecond of a bucket for just its span',
+    (spanMs) => {
+      const counter = emptyWindow(spanMs);
+      const at = Math.ceil(START / counter.bucketMs) * counter.bucketMs - 1;
+      addToWindow(counter, { at, amount: 1, seenAt: at });
+      expect([sumAt(counter, at + spanMs - 1), sumAt(counter, at + spanMs)]).toEqual([1, 0]);
+      expect(retryAfterMs(counter, { limit: 1, amount: 1, now: at })).toBe(spanMs);
+    },
+  );
+
+  it('waits as long for what is left when a correction has left the window alone', () => {
+    const counter = emptyWindow(60_000);
+    addToWindow(counter, { at: START, amount: -5, seenAt: START });
+    addToWindow(counter, { at: START + 40_000, amount: 10, seenAt: START });
+    const question = { limit: 8, amount: 1, now: START + 70_000 };
+    expect(fitsWindow(counter, question)).toBe(false);
+    expect(retryAfterMs(counter, question)).toBeGreaterThanOrEqual(30_000);
   });
 
   it('takes back what a correction says, at the date of the entry', () => {
