@@ -1,5 +1,5 @@
-// What D1 must hold of a wallet once everything has been sent, said by the object's rows alone, with
-// none of the rules that send it; and what D1 does hold.
+// What D1 must hold of a wallet once everything has been sent, said by the object's rows alone and
+// by none of the rules that send it; and what D1 does hold.
 
 import { runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';

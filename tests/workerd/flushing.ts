@@ -1,5 +1,5 @@
-// Tests of how a wallet reaches D1: time that passes, requests in bulk, a D1 that is down, loses its
-// replies or is taken back, and what is counted.
+// For tests of how a wallet reaches D1: time that passes, requests in bulk, a D1 that is down,
+// loses its replies or is taken back, and what is counted.
 
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';

@@ -36,7 +36,7 @@ afterEach(() => {
 });
 
 describe('a correction', () => {
-  it('after its row was sent takes it out of the old sum and puts it into the new one', async () => {
+  it('after its row was sent takes it from the old sum into the new one', async () => {
     const wallet = await newWallet();
     const lease = await admitted(wallet);
     await closeMany(wallet, 3);
@@ -107,7 +107,7 @@ describe('what is lost on the way', () => {
     expect(await cursorOf(wallet)).toBe(1);
   });
 
-  it('is nothing when D1 is down for a while: batches wait, in order, and requests go on', async () => {
+  it('is nothing when D1 is down for a while: batches wait and requests go on', async () => {
     const wallet = await newWallet();
     down();
     for (let minutes = 0; minutes < 12; minutes += 1) {

@@ -327,7 +327,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     return { ...this.#storage.counters };
   }
 
-  /** Closes what gave no sign of life for a lease's length; flushes. At least once, in any order. */
+  /** Closes what gave no sign of life for a lease's length; flushes. At least once, any order. */
   override async alarm(): Promise<void> {
     // Nothing that happens meanwhile sets an alarm: the end does, for all.
     this.#alarmAt = 0;

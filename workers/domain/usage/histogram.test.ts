@@ -29,7 +29,7 @@ describe('a bucket', () => {
     }
   });
 
-  it('is the last one for whatever is longer than 70 minutes, the first for what is below 0', () => {
+  it('is the last one for what is longer than 70 minutes, the first for what is below 0', () => {
     for (const ms of [2 ** 22, 2 ** 31, 2 ** 40, Number.MAX_SAFE_INTEGER, Infinity]) {
       expect(bucketOf(ms)).toBe(HISTOGRAM_BUCKETS - 1);
     }
