@@ -238,4 +238,19 @@ describe('a D1 that was taken back to an earlier time', () => {
     expect(Object.keys((await inDatabase(wallet)).log)).toHaveLength(5);
     expect((await inDatabase(wallet)).balance).toBe((await expectedOf(wallet)).balance);
   });
+
+  it('goes on after its own number when it knows more batches than the object', async () => {
+    const wallet = await newWallet();
+    await takeBack(wallet, { n: 9, keep: [] });
+    await closeMany(wallet, 2);
+    await drain(wallet);
+    expect(await cursorOf(wallet)).toBe(9);
+    await evict(wallet);
+    await closeMany(wallet, 3);
+    await drain(wallet);
+    expect(await cursorOf(wallet)).toBe(10);
+    const { log, balance } = await inDatabase(wallet);
+    expect(Object.keys(log)).toHaveLength(3);
+    expect(balance).toBe((await expectedOf(wallet)).balance);
+  });
 });

@@ -4,6 +4,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
+  admitCall,
   creditCall,
   idOf,
   keyCopy,
@@ -91,6 +92,23 @@ describe('a flush', () => {
     const woken = await runInDurableObject(wallet.stub, (object) => object.counters());
     expect(woken.rowsRead).toBeLessThan(1_000);
     expect(woken.rowsWritten).toBe(0);
+  });
+
+  it('brings a batch of more bytes than one parameter may have', async () => {
+    const wallet = await newWallet();
+    const outcome = '\u{1f600}'.repeat(2_000);
+    const attempt = { accountId: idOf('account', 1), status: null, outcome, durationMs: 1 };
+    await runInDurableObject(wallet.stub, async (object) => {
+      for (let index = 0; index < 400; index += 1) {
+        const answer = await object.admit(admitCall(wallet.owner.keyId, newRequest()));
+        if (!answer.ok) throw new Error('refused');
+        await object.settle(settlement(answer.lease, index, { attempts: [attempt] }));
+      }
+    });
+    await drain(wallet);
+    expect(await cursorOf(wallet)).toBe(1);
+    await expectDrained(wallet);
+    expect(Object.keys((await inDatabase(wallet)).log)).toHaveLength(400);
   });
 
   it('brings a grant to a wallet without any request', async () => {
