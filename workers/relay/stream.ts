@@ -28,7 +28,7 @@ export interface Flowing {
   /** Resolves, never rejects, when nothing more will be read or written. */
   readonly ended: Promise<How>;
   /** Ends the answer from this side. */
-  readonly stop: (how: Exclude<How, 'whole' | 'cut' | 'left'>) => void;
+  readonly stop: (how: Exclude<How, 'whole' | 'left'>) => void;
 }
 
 /** Starts the flow; `readable` is the client's body. */
