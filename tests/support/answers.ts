@@ -179,7 +179,7 @@ export const resetAtOnce: Answer = (response) => {
 };
 
 /** Sends `text` as the beginning of a stream, then breaks the connection. */
-export function breakAfter(text: string): Answer {
+export function breakAfter(text: string | Buffer): Answer {
   return async (response) => {
     openStream(response);
     await new Promise((resolve) => response.write(text, resolve));

@@ -124,12 +124,12 @@ export class FakeUpstream {
   }
 
   #answerFor(seen: SeenRequest): Answer {
-    for (const [mark, answers] of this.#scripts) {
-      if (!carries(seen, mark)) continue;
-      const [answer = unscripted] = answers.length > 1 ? answers.splice(0, 1) : answers;
-      return answer;
-    }
-    return unscripted;
+    const marks = [...this.#scripts.keys()].filter((mark) => carries(seen, mark));
+    // A longer mark may hold a shorter one.
+    const [longest = ''] = marks.toSorted((one, other) => other.length - one.length);
+    const answers = this.#scripts.get(longest) ?? [];
+    const [answer = unscripted] = answers.length > 1 ? answers.splice(0, 1) : answers;
+    return answer;
   }
 }
 
