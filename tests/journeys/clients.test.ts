@@ -105,7 +105,12 @@ describe.each(WAYS)('SDK $major under "$prefix/v1"', ({ major, mark, client }) =
   });
 
   test('lists the models that have a price, and retrieves one', async () => {
-    const known = { type: 'model', id: MODEL, display_name: 'Opus', created_at: '2026-08-01T00:00:00Z' };
+    const known = {
+      type: 'model',
+      id: MODEL,
+      display_name: 'Opus',
+      created_at: '2026-08-01T00:00:00Z',
+    };
     const unpriced = { ...known, id: 'claude-unpriced-9' };
     const page = { data: [known, unpriced], has_more: false, first_id: MODEL, last_id: MODEL };
     upstream.on('/v1/models?limit=1000', json(page));

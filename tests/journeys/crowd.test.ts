@@ -79,7 +79,8 @@ test('four bodies of 30 MB at once do not end a stream beside them', async () =>
     expect(headers['x-should-retry']).not.toBe('false');
   }
   expect(replies.some(({ status }) => status === 200)).toBe(true);
-  for (const seen of upstream.seen('large-body')) expect(seen.body.equals(Buffer.from(body))).toBe(true);
+  for (const seen of upstream.seen('large-body'))
+    expect(seen.body.equals(Buffer.from(body))).toBe(true);
 
   finish();
   expect((await living.whole).toString()).toBe(beginning('still ') + ending());

@@ -35,7 +35,11 @@ async function costOfAnswer(mark: string, answer: Answer, more: Fields = {}): Pr
 
 test('the wallet of the first user starts with ten dollars', async () => {
   const { wallet, key: first } = await settledInfo(relay.firstKey);
-  expect(wallet).toMatchObject({ balance_nanos: 10_000_000_000, balance: '$10.00', currency: 'USD' });
+  expect(wallet).toMatchObject({
+    balance_nanos: 10_000_000_000,
+    balance: '$10.00',
+    currency: 'USD',
+  });
   expect(first).toMatchObject({ status: 'active', requests: 0, used_nanos: 0 });
 });
 
@@ -48,7 +52,7 @@ test('the key’s own figures follow', async () => {
 });
 
 const FORMS: Readonly<Record<string, readonly [Answer, Fields]>> = {
-  'JSON': [json(message('seen')), {}],
+  JSON: [json(message('seen')), {}],
   'JSON without a length': [
     (response) => {
       response.writeHead(200, { 'content-type': 'application/json; charset=utf-8' });
@@ -164,11 +168,12 @@ test('a write beyond the split that was told is priced as the lifetime that was 
   const start = { usage: { input_tokens: 0, output_tokens: 1, ...written(100, 0) } };
   const last = { output_tokens: 0, cache_creation_input_tokens: 300 };
   const answer = events(beginning('', start) + ending(last));
-  const asked = (ttl: string): Fields => ({ stream: true, cache_control: { type: 'ephemeral', ttl } });
+  const asked = (ttl: string): Fields => ({
+    stream: true,
+    cache_control: { type: 'ephemeral', ttl },
+  });
   expect(await costOfAnswer('split-5m', answer, asked('5m'))).toBe(300 * 5_000);
-  expect(await costOfAnswer('split-1h', answer, asked('1h'))).toBe(
-    100 * 5_000 + 200 * 8_000,
-  );
+  expect(await costOfAnswer('split-1h', answer, asked('1h'))).toBe(100 * 5_000 + 200 * 8_000);
 });
 
 test.each([

@@ -143,15 +143,17 @@ describe('a body', () => {
     await expectFinal({ key, body }, expected);
   });
 
-  test.each([[undefined], ['text/plain'], ['application/x-www-form-urlencoded'], ['multipart/form-data']])(
-    'of type %s is 400',
-    async (type) => {
-      const headers = { 'content-type': type ?? '' };
-      const expected = { status: 400, type: 'invalid_request_error', mark: 'wrong-type' };
-      const reply = await expectFinal({ key, body: ask('wrong-type'), headers }, expected);
-      expect(reply.text).toContain('content-type');
-    },
-  );
+  test.each([
+    [undefined],
+    ['text/plain'],
+    ['application/x-www-form-urlencoded'],
+    ['multipart/form-data'],
+  ])('of type %s is 400', async (type) => {
+    const headers = { 'content-type': type ?? '' };
+    const expected = { status: 400, type: 'invalid_request_error', mark: 'wrong-type' };
+    const reply = await expectFinal({ key, body: ask('wrong-type'), headers }, expected);
+    expect(reply.text).toContain('content-type');
+  });
 
   test.each(['br', 'zstd', 'gzip, gzip', 'made-up'])('packed with %s is 415', async (encoding) => {
     const headers = { 'content-encoding': encoding };

@@ -91,20 +91,23 @@ const BAD: Readonly<Record<string, Answer>> = {
   },
 };
 
-test.each(Object.keys(BAD))('after %s the other account is tried, with the same bytes', async (kind) => {
-  for (const name of BOTH) {
-    const mark = `bad-${name} ${kind}`;
-    upstream.on(mark, failingAt(name, BAD[kind] ?? resetAtOnce, json(message('good'))));
-    const replies = await sendAll(mark);
-    expect(replies.map(({ status }) => status)).toEqual(SESSIONS.map(() => 200));
-    const retried = upstream.seen(mark).filter(({ account }) => account === name);
-    expect(retried.length).toBeGreaterThan(0);
-    for (const { body } of retried) {
-      const same = upstream.seen(mark).filter((other) => other.body.equals(body));
-      expect(same).toHaveLength(2);
+test.each(Object.keys(BAD))(
+  'after %s the other account is tried, with the same bytes',
+  async (kind) => {
+    for (const name of BOTH) {
+      const mark = `bad-${name} ${kind}`;
+      upstream.on(mark, failingAt(name, BAD[kind] ?? resetAtOnce, json(message('good'))));
+      const replies = await sendAll(mark);
+      expect(replies.map(({ status }) => status)).toEqual(SESSIONS.map(() => 200));
+      const retried = upstream.seen(mark).filter(({ account }) => account === name);
+      expect(retried.length).toBeGreaterThan(0);
+      for (const { body } of retried) {
+        const same = upstream.seen(mark).filter((other) => other.body.equals(body));
+        expect(same).toHaveLength(2);
+      }
     }
-  }
-});
+  },
+);
 
 test('with both accounts down the client is told so at once, and pays nothing', async () => {
   await upstream.close();
@@ -186,16 +189,19 @@ test.each([
   expect(cost).toBe(0);
 });
 
-test.each([403, 502, 503, 520])('a page of HTML with %i is told in the API’s form', async (status) => {
-  const mark = `html-${status}`;
-  upstream.on(mark, (response) => {
-    response.writeHead(status, { 'content-type': 'text/html' });
-    response.end('<html><title>Sorry</title>who-answers-canary</html>');
-  });
-  const reply = await send('/v1/messages', { key, body: ask(mark) });
-  expectRelayError(reply, 502, 'api_error');
-  expect(reply.text).not.toContain('canary');
-});
+test.each([403, 502, 503, 520])(
+  'a page of HTML with %i is told in the API’s form',
+  async (status) => {
+    const mark = `html-${status}`;
+    upstream.on(mark, (response) => {
+      response.writeHead(status, { 'content-type': 'text/html' });
+      response.end('<html><title>Sorry</title>who-answers-canary</html>');
+    });
+    const reply = await send('/v1/messages', { key, body: ask(mark) });
+    expectRelayError(reply, 502, 'api_error');
+    expect(reply.text).not.toContain('canary');
+  },
+);
 
 test('an upstream without a list of models leaves the relay’s own', async () => {
   upstream.on('/v1/models', json(errorBody('not_found_error', 'no such path'), 404));

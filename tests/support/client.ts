@@ -77,6 +77,8 @@ export function start(
     request.on('response', (response) => resolve(openReply(response, leave)));
     request.on('error', reject);
   });
+  // Who leaves early may look at it late.
+  opened.catch(() => undefined);
   request.end(body);
   return { opened, leave };
 }

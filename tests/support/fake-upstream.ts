@@ -14,7 +14,7 @@ export interface SeenRequest {
   readonly rawHeaders: readonly string[];
   readonly headers: IncomingMessage['headers'];
   readonly body: Buffer;
-  /** Resolves with the Unix ms at which the relay gave the connection up before the answer's end. */
+  /** Resolves with the Unix ms at which the relay gave up the connection, its answer unfinished. */
   readonly left: Promise<number>;
 }
 
