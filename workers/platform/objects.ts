@@ -8,22 +8,9 @@ import type { PoolPort } from '../domain/snapshot';
 /** Names the one Pool. Sharding by region (beyond 1,000 busy isolates) would change this alone. */
 const POOL_NAME = 'pool';
 
-/** Ids are digests of names: made once an isolate for the wallets that it meets. */
-const ledgerIds = new Map<WalletId, DurableObjectId>();
-const IDS_MAX = 1_000;
-
-function ledgerId(env: Env, walletId: WalletId): DurableObjectId {
-  const known = ledgerIds.get(walletId);
-  if (known !== undefined) return known;
-  const id = env.LEDGER.idFromName(walletId);
-  if (ledgerIds.size >= IDS_MAX) ledgerIds.clear();
-  ledgerIds.set(walletId, id);
-  return id;
-}
-
 /** The wallet's Ledger object; `region` is the wallet's own, copied into its keys. */
 export function ledgerOf(env: Env, walletId: WalletId, region: Region): LedgerPort {
-  const id = ledgerId(env, walletId);
+  const id = env.LEDGER.idFromName(walletId);
   // The class implements the port; the stub's own type forgets tuples on the way.
   const stub: unknown = env.LEDGER.get(id, { locationHint: region });
   return stub as LedgerPort;
