@@ -1,6 +1,7 @@
 // The load generator: one process, keep-alive raw sockets, bounded by a count and by time. It reads
-// answers as a strict client would (length or chunks, stamps, the last event) and counts as an error
-// whatever is not complete; it does not retry. Started by `fork`; takes jobs and answers figures.
+// answers as a strict client would (length or chunks, stamps, the last event) and counts as an
+// error whatever is not complete; it does not retry. Started by `fork`; takes jobs and answers
+// figures.
 //
 // Job: {port, path, headers, body, connections, requests, durationMs, events, hold?}
 // `events`: how many stamped events a complete answer has (0: a JSON answer).
@@ -200,7 +201,9 @@ function beginBody(answer) {
   if (!answer.chunked && answer.left === 0) answer.done = true;
 }
 
-/** A chunk's frame: the CRLF of the one before, its size in hex, CRLF; the last has another CRLF. */
+/**
+ * A chunk's frame: the CRLF of the one before, its size in hex, CRLF; the last has another CRLF.
+ */
 function readFrame(answer, bytes) {
   const text = answer.frame + bytes.toString('latin1', 0, 24);
   const found = /^(?:\r\n)?(?:0+\r\n\r\n|([1-9a-fA-F][0-9a-fA-F]*)\r\n)/.exec(text);

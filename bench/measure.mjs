@@ -5,7 +5,7 @@ import { heldStreams, someStreams } from './scenarios.mjs';
 
 /** Figures of one job; an answer that is not whole fails the run: half answers are cheap. */
 export async function measureScenario({ id, job }, { child, ask }) {
-  const before = child === null ? 0 : await restingCpuSeconds(child);
+  const before = child === null ? 0 : cpuSeconds(child);
   const figures = await ask(job);
   const after = child === null ? 0 : await restingCpuSeconds(child);
   if (figures.errors > 0 || figures.requests === 0) {
@@ -26,22 +26,15 @@ export async function measureScenario({ id, job }, { child, ask }) {
   };
 }
 
-const STREAMS = 500;
-
-/** What an open stream holds of memory: the difference that many make, divided by them. */
-export async function measureMemory({ child, ask }) {
+/** What an open stream holds of memory: the difference that `streams` make, divided by them. */
+export async function measureMemory({ child, ask, streams }) {
   const warm = await ask(someStreams({ requests: 1_000, connections: 64 }));
   if (warm.errors > 0) throw new Error(`memory: ${warm.firstError}`);
   await pause(300);
   const before = rssKib(child);
-  const { open } = await ask(heldStreams(STREAMS));
-  await pause(3_000);
+  const { open } = await ask(heldStreams(streams));
+  await pause(2_000);
   const held = rssKib(child);
   await ask({ release: true });
-  await pause(300);
-  return {
-    kibPerStream: (held - before) / open,
-    idleMib: before / 1_024,
-    cpuSeconds: cpuSeconds(child),
-  };
+  return { kibPerStream: (held - before) / open, idleMib: before / 1_024 };
 }

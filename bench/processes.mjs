@@ -40,8 +40,8 @@ export async function startUpstream() {
 }
 
 /**
- * `workerd serve` (more arguments in `extra`) with the given capnp text in the folder `dir` (where its modules lie). Its own
- * output goes to `dir`/log.
+ * `workerd serve` (more arguments in `extra`) with the given capnp text in the folder `dir`
+ * (where its modules lie). Its own output goes to `dir`/log.
  */
 export async function startWorkerd(dir, config, extra = []) {
   mkdirSync(dir, { recursive: true });

@@ -40,7 +40,7 @@ function printScenario(title, servers) {
 }
 
 function printMemory({ bare, relay }) {
-  line('\n### Memory: 500 open streams\n');
+  line('\n### Memory of open streams\n');
   row(['', 'KiB a stream', 'RSS before, MiB']);
   row(['---', '---:', '---:']);
   row(['bare', shown(bare.kibPerStream, 0), shown(bare.idleMib, 0)]);

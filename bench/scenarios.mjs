@@ -17,13 +17,13 @@ export function scenariosOf({ quick, dir }) {
   const bodyFile = join(dir, 'prompt.json');
   writeFileSync(bodyFile, body(false, LINE.repeat(Math.ceil(PROMPT_BYTES / LINE.length))));
   const short = LINE.repeat(12);
-  const pacedEvents = quick ? 125 : 250;
+  const pacedEvents = quick ? 100 : 250;
   return [
     {
       id: 'json',
       title: 'JSON, 64 connections',
       servers: ['direct', 'bare', 'floor', 'relay'],
-      job: { ...plain(body(false, short)), connections: 64, requests: quick ? 2_000 : 8_000 },
+      job: { ...plain(body(false, short)), connections: 64, requests: quick ? 800 : 8_000 },
     },
     {
       id: 'burst',
@@ -31,7 +31,7 @@ export function scenariosOf({ quick, dir }) {
       job: {
         ...events(short, 'bench-burst-200', 200),
         connections: 64,
-        requests: quick ? 256 : 640,
+        requests: quick ? 192 : 640,
       },
     },
     {
@@ -46,12 +46,12 @@ export function scenariosOf({ quick, dir }) {
     {
       id: 'first-byte',
       title: 'SSE of 5 events, 1 connection',
-      job: { ...events(short, 'bench-burst-5', 5), connections: 1, requests: quick ? 200 : 500 },
+      job: { ...events(short, 'bench-burst-5', 5), connections: 1, requests: quick ? 100 : 500 },
     },
     {
       id: 'prompt',
       title: '5 MB prompt, 4 connections',
-      job: { ...plain(''), bodyFile, connections: 4, requests: quick ? 24 : 80 },
+      job: { ...plain(''), bodyFile, connections: 4, requests: quick ? 16 : 80 },
     },
   ].map((scenario) => ({
     servers: ['direct', 'bare', 'relay'],
@@ -68,9 +68,9 @@ function events(content, beta, count) {
   return { path: '/v1/messages', beta, body: body(true, content), events: count };
 }
 
-/** Streams that are only held open, for memory: one event a second. */
+/** Streams that are only held open, for memory: two events a second. */
 export function heldStreams(streams) {
-  const job = events(LINE, 'bench-paced-1000-600', 600);
+  const job = events(LINE, 'bench-paced-500-1200', 1_200);
   return { ...job, connections: streams, requests: streams, durationMs: 20_000, hold: true };
 }
 

@@ -1,5 +1,6 @@
 // The servers of a run: a bare pass-through and the relay, each its own workerd process before the
-// same fake upstream. The relay is what `wrangler deploy` would upload, set up through its own door.
+// same fake upstream. The relay is what `wrangler deploy` would upload, set up through its own
+// door.
 
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -42,7 +43,9 @@ export function buildRelay(dir) {
   return readdirSync(dir).filter((file) => /\.(?:js|wasm)$/.test(file));
 }
 
-/** What makes a relay: kept by a run, so that its process can be started again on the same state. */
+/**
+ * What makes a relay: kept by a run, so that its process can be started again on the same state.
+ */
 export function relayPlan({ dir, storage, bundle, modules, upstreamPort, counted = false }) {
   const secret = () => JSON.stringify({ 1: randomBytes(32).toString('base64') });
   const account = {

@@ -5,57 +5,47 @@ import relay, { LedgerObject, PoolObject } from './index.js';
 
 export default relay;
 
+/** Outside the objects, which workerd puts away after ten idle seconds. */
+function freshCounts() {
+  return { calls: {}, alarmsSet: 0, rowsWritten: 0, rowsRead: 0, cursors: [] };
+}
+
 function counted(Base) {
+  const counts = freshCounts();
   const named = Object.getOwnPropertyNames(Base.prototype).filter(
     (name) => name !== 'constructor' && name !== 'counters',
   );
   class Counted extends Base {
-    #counts;
-    #collect;
-
     constructor(ctx, env) {
-      const counts = { calls: {}, alarmsSet: 0, rowsWritten: 0, rowsRead: 0 };
-      const collect = count(ctx.storage, counts);
+      countStorage(ctx.storage, counts);
       super(ctx, env);
-      this.#counts = counts;
-      this.#collect = collect;
     }
 
     benchCounts() {
-      this.#collect();
-      return this.#counts;
-    }
-
-    benchTally(name) {
-      this.#counts.calls[name] = (this.#counts.calls[name] ?? 0) + 1;
+      collect(counts);
+      const { calls, alarmsSet, rowsWritten, rowsRead } = counts;
+      return { calls, alarmsSet, rowsWritten, rowsRead };
     }
   }
   for (const name of named) {
-    Counted.prototype[name] = function (...given) {
-      this.benchTally(name);
+    Counted.prototype[name] = function called(...given) {
+      counts.calls[name] = (counts.calls[name] ?? 0) + 1;
       return Base.prototype[name].apply(this, given);
     };
   }
   return Counted;
 }
 
-/** Puts a count before the storage's own methods; the cursors tell their rows when they are spent. */
-function count(storage, counts) {
+/** Puts a count before the storage's own methods. */
+function countStorage(storage, counts) {
   const { sql } = storage;
   const exec = sql.exec.bind(sql);
   const setAlarm = storage.setAlarm.bind(storage);
-  const open = [];
-  const collect = () => {
-    for (const cursor of open.splice(0)) {
-      counts.rowsWritten += cursor.rowsWritten;
-      counts.rowsRead += cursor.rowsRead;
-    }
-  };
   Object.defineProperty(sql, 'exec', {
     value: (...given) => {
-      collect();
+      collect(counts);
       const cursor = exec(...given);
-      open.push(cursor);
+      counts.cursors.push(cursor);
       return cursor;
     },
   });
@@ -65,7 +55,14 @@ function count(storage, counts) {
       return setAlarm(...given);
     },
   });
-  return collect;
+}
+
+/** A cursor tells its rows when it is spent: at the latest when the next statement runs. */
+function collect(counts) {
+  for (const cursor of counts.cursors.splice(0)) {
+    counts.rowsWritten += cursor.rowsWritten;
+    counts.rowsRead += cursor.rowsRead;
+  }
 }
 
 const CountedLedger = counted(LedgerObject);

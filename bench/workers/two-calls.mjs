@@ -1,5 +1,6 @@
 // The floor of any durable relay: a pass-through that also asks one SQLite object twice, each call
-// writing one row, as admit and settle do. No key, no price, no body read: only the platform's part.
+// writing one row, as admit and settle do. No key, no price, no body read: only the platform's
+// part.
 
 import { DurableObject } from 'cloudflare:workers';
 

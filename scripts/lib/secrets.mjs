@@ -36,8 +36,8 @@ export function localSecrets(folder) {
 
 /** @param {string} file @param {string} text */
 function readSecrets(file, text) {
-  const lines = text.split('\n').map((line) => /^(\w+)='(.*)'$/.exec(line) ?? []);
-  const values = Object.fromEntries(lines.map(([, name = '', value = '']) => [name, value]));
+  const lines = text.matchAll(/^(\w+)='(.*)'$/gm);
+  const values = Object.fromEntries([...lines].map(([, name = '', value = '']) => [name, value]));
   for (const name of Object.keys(MAKERS)) {
     if (!values[name]) throw broken(`${file} has no ${name}`);
   }

@@ -84,9 +84,20 @@ function upstream(given) {
     throw wrong('must not hold a user name or password; the key goes into ANTHROPIC_API_KEY');
   }
   if (url.search !== '' || url.hash !== '') throw wrong('must not have a query or a fragment');
-  const isLoopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback)) {
-    throw wrong('must begin with https:// (http:// only for this machine itself)');
+  if (!isCallable(url)) {
+    throw wrong(
+      'must be https:// at a public host name and the usual port (http:// at a loopback address)',
+    );
   }
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
+}
+
+/**
+ * What the relay will call, in short; workers/platform/outbound.ts has the whole of it.
+ * @param {URL} url
+ */
+function isCallable({ protocol, hostname, port: customPort }) {
+  if (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return protocol === 'http:';
+  const isName = /\.[a-z][^.]*\.?$/i.test(hostname);
+  return protocol === 'https:' && customPort === '' && isName;
 }

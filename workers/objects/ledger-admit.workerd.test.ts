@@ -1,5 +1,5 @@
-// How a Ledger object lets requests in: admit, and beside it credit and key-info. How it closes them
-// is in ledger-settle.workerd.test.ts.
+// How a Ledger object lets requests in: admit, and beside it credit and key-info. How it closes
+// them is in ledger-settle.workerd.test.ts.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {

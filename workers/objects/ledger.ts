@@ -259,7 +259,9 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     this.#state.closedSinceCheckpoint = 0;
   }
 
-  /** The first closing stays; cost, certainty and details are those of the settle that knew more. */
+  /**
+   * The first closing stays; cost, certainty and details are those of the settle that knew more.
+   */
   #correct(row: RequestRow, call: SettleCall, entry: Omit<Entry, 'n'>): RequestRow {
     const { certainty, costNanos } = call;
     const known = { certainty, costNanos };

@@ -352,8 +352,8 @@ export class JsonCursor {
 
   /**
    * Offset of the first word, `index` or after it, that may hold a quote or a backslash. Four bytes
-   * are looked at together: `(x - 1) & ~x & 0x80` is set in a byte of x that is 0, and x is the word
-   * with the byte looked for taken out by exclusive or.
+   * are looked at together: `(x - 1) & ~x & 0x80` is set in a byte of x that is 0, and x is the
+   * word with the byte looked for taken out by exclusive or.
    */
   private wordWithMark(index: number): number {
     const { words } = this;

@@ -103,7 +103,9 @@ function given<K extends keyof RequestTags>(name: K, value: string | undefined):
   return value === undefined ? {} : { [name]: value };
 }
 
-/** An object that was just moved or updated says so; the call is idempotent, so it is made again. */
+/**
+ * An object that was just moved or updated says so; the call is idempotent, so it is made again.
+ */
 function againIfRetryable(ask: () => Promise<AdmitAnswer>) {
   return (error: unknown): Promise<AdmitAnswer> => {
     const named = typeof error === 'object' && error !== null && 'retryable' in error;

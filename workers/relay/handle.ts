@@ -1,4 +1,5 @@
-// The journey of a model's request on one page: read > admit > schedule > forward > stream > settle.
+// The journey of a model's request on one page: read > admit > schedule > forward > stream >
+// settle.
 
 import type { RelayError } from '../domain/errors';
 import { facts } from '../domain/errors';

@@ -49,7 +49,12 @@ function documentMeter(type: 'json' | 'other', options: MeterOptions): Meter {
   let pieces: Uint8Array[] = [];
   let length = 0;
   let reading: MeterReading | null = null;
-  const read = (): MeterReading => anthropic.readJsonAnswer(joined(pieces, length), options);
+  const read = (): MeterReading => {
+    const known = type === 'json' && length <= JSON_BYTES_MAX ? joined(pieces) : NOTHING;
+    const whole = anthropic.readJsonAnswer(known, options);
+    // Of a document that breaks off, or that nobody can read, what counts is what was delivered.
+    return whole.usage === null ? { ...whole, deliveredBytes: length } : whole;
+  };
   return {
     push: (bytes) => {
       length += bytes.byteLength;
@@ -58,21 +63,17 @@ function documentMeter(type: 'json' | 'other', options: MeterOptions): Meter {
       if (length <= JSON_BYTES_MAX) pieces.push(bytes.slice());
       else pieces = [];
     },
-    reading: () => (reading ??= type === 'json' && pieces.length > 0 ? read() : unread(options)),
-    complete: () => type === 'other' || read().finished,
+    reading: () => (reading ??= read()),
+    complete: () => type === 'other' || length > JSON_BYTES_MAX || read().finished,
     hiddenThinkingMs: () => 0,
     midEvent: () => false,
   };
 }
 
-function unread(options: MeterOptions): MeterReading {
-  return anthropic.readJsonAnswer(NOTHING, options);
-}
-
-function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
   const [only] = pieces;
   if (pieces.length === 1 && only !== undefined) return only;
-  const whole = new Uint8Array(length);
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
   let offset = 0;
   for (const piece of pieces) {
     whole.set(piece, offset);

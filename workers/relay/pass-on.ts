@@ -2,6 +2,7 @@
 // they are; a short JSON answer is read whole and passed on; everything else flows.
 
 import type { RelayError } from '../domain/errors';
+import { MINUTE_MS } from '../domain/time';
 import { anthropic } from '../protocols/anthropic';
 import type { MeterOptions } from '../protocols/protocol';
 import { endedByRelay, errorAnswer, passedHeaders } from './answer';
@@ -18,6 +19,8 @@ import { flow } from './stream';
 
 /** A JSON answer of a known length up to this is read whole: one wake-up, nothing to estimate. */
 const WHOLE_BYTES_MAX = 256 * 1024;
+/** A running answer without any byte for this long is an upstream gone. */
+const SILENCE_MS_MAX = 2 * MINUTE_MS;
 const encoder = new TextEncoder();
 
 /** Passes `answer` on to the client and settles behind it. */
@@ -95,14 +98,22 @@ function passFlowing(journey: Journey, answer: Answer, running: Running): Travel
   const { response } = answer;
   const type = contentType(response);
   const meter = meterOf(type, meterOptions(journey));
+  let lastByteAt = Date.now();
+  const push = (bytes: Uint8Array): void => {
+    lastByteAt = Date.now();
+    meter.push(bytes);
+  };
   const flowing = flow({
     body: response.body ?? new Response('').body ?? new ReadableStream(),
-    sink: meter,
+    sink: { push, complete: () => meter.complete() },
     client: journey.request.signal,
     cancelUpstream: answer.cancel,
     lastWords: type === 'events' ? (how) => lastWords(journey, how, meter) : null,
   });
   running.stop = flowing.stop;
+  running.onTick = () => {
+    if (Date.now() - lastByteAt > SILENCE_MS_MAX) flowing.stop('cut');
+  };
   running.costNanos = () => costSoFar(readingOf(meter), journey);
   const finished = flowing.ended.then((how) => meteredClose(journey, answer, { how, meter }));
   const headers = passedHeaders(response.headers, journey);

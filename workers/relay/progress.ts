@@ -13,7 +13,9 @@ const EVERY_MS = 15 * SECOND_MS;
 
 export type StopWord = Extract<How, 'revoked' | 'stopped' | 'cut-by-limit'>;
 
-/** What is known of a request while it runs; each step puts its own figures and its own end here. */
+/**
+ * What is known of a request while it runs; each step puts its own figures and its own end here.
+ */
 export interface Running {
   costNanos: () => Nanos;
   /** Whether any account has been called yet. */
@@ -33,7 +35,9 @@ export function atRest(): Running {
   return { costNanos, dispatched: false, stop, stopped: null, onTick: stop };
 }
 
-/** Tells of `running` every 15 s, and stops it when the ledger says so, until the answer is called. */
+/**
+ * Tells of `running` every 15 s, and stops it when the ledger says so, until the answer is called.
+ */
 export function keepAlive(journey: Admitted, running: Running): () => void {
   let n = 0;
   const end = (word: StopWord): void => {

@@ -1,5 +1,6 @@
-// Step 3, schedule: the snapshot's accounts, ranked for this conversation. The conversation is known
-// by a tag alone: the same at every edge, and no one can read the session id back out of it.
+// Step 3, schedule: the snapshot's accounts, ranked for this conversation. The conversation is
+// known by a tag alone: the same at every edge, and no one can read the session id back out of
+// it.
 
 import { rankAccounts } from '../domain/scheduling/rank';
 import type { SnapshotAccount } from '../domain/snapshot';

@@ -1,5 +1,5 @@
-// Step 6, settle: the request's row is closed with its cost. Behind the answer, retried; what cannot
-// reach the ledger is written to D1, from where the cron replays it. Nothing is lost.
+// Step 6, settle: the request's row is closed with its cost. Behind the answer, retried; what
+// cannot reach the ledger is written to D1, from where the cron replays it. Nothing is lost.
 
 import type { SettleCall, SettleAnswer } from '../domain/ledger/calls';
 import { ZERO_NANOS } from '../domain/money';

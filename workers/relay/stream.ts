@@ -28,7 +28,7 @@ export interface Flowing {
   /** Resolves, never rejects, when nothing more will be read or written. */
   readonly ended: Promise<How>;
   /** Ends the answer from this side. */
-  readonly stop: (how: Exclude<How, 'whole' | 'cut' | 'left'>) => void;
+  readonly stop: (how: Exclude<How, 'whole' | 'left'>) => void;
 }
 
 /** Starts the flow; `readable` is the client's body. */
@@ -50,6 +50,10 @@ export function flow(given: Flow): Flowing {
       () => false,
     );
   const ended = end({ ...given, writable: identity.writable, piped, metered, pace, stopping });
+  // A pipe that waits for its upstream does not notice that nobody reads any more.
+  const leave = (): void => stopping.abort();
+  if (given.client.aborted) leave();
+  else given.client.addEventListener('abort', leave, { once: true });
   const stop: Flowing['stop'] = (how) => stopping.abort(how);
   return { readable: identity.readable, ended, stop };
 }

@@ -1,5 +1,5 @@
-// What a request's row is made of and what is read back from it: the row that admit opens, the lease
-// that the row stands for, the answer to a settle. It decides nothing; see decide.ts.
+// What a request's row is made of and what is read back from it: the row that admit opens, the
+// lease that the row stands for, the answer to a settle. It decides nothing; see decide.ts.
 
 import type { WalletId } from '../ids';
 import { ZERO_NANOS } from '../money';

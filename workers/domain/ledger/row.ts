@@ -29,7 +29,9 @@ export interface Opened {
   readonly tags: RequestTags;
 }
 
-/** What settle (or the alarm) wrote down: the details beside the columns that money is read from. */
+/**
+ * What settle (or the alarm) wrote down: the details beside the columns that money is read from.
+ */
 export interface Closed {
   /** As the settle with these details named it: after a correction not the row's first closing. */
   readonly closing: Closing;

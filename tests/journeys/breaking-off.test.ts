@@ -1,0 +1,219 @@
+// Either side goes away in the middle: the other learns it, and what was used is paid for, neither
+// more nor less than what is known of it.
+
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import {
+  beginning,
+  breakAfter,
+  drip,
+  event,
+  events,
+  hang,
+  json,
+  message,
+  stall,
+  stream,
+  textDelta,
+  USAGE_NANOS,
+} from '../support/answers';
+import { ask, costOf, eventually, open, send, settledInfo, start } from '../support/client';
+import type { Answer } from '../support/fake-upstream';
+import { FakeUpstream } from '../support/fake-upstream';
+
+const relay = inject('relay');
+const key = relay.keys.leaving;
+const upstream = new FakeUpstream(relay.accounts);
+beforeAll(() => upstream.open());
+afterAll(() => upstream.close());
+
+/** Of the model that is asked: its 5-minute write and its output, in nano-dollars a token. */
+const WRITE_NANOS = 5_000;
+const OUTPUT_NANOS = 20_000;
+/** What `beginning` reports of its input, priced. */
+const INPUT_NANOS = 12 * 4_000 + 100 * WRITE_NANOS + 200 * 8_000 + 40_000 * 200;
+
+/** The input's likely cost when nothing is known of it: bytes / 2.6 at the 5-minute write price. */
+function likelyNanos(body: string): number {
+  return Math.ceil(Buffer.byteLength(body) / 2.6) * WRITE_NANOS;
+}
+
+/** What reported input and so much delivered text come to. */
+function partNanos(text: string): number {
+  return INPUT_NANOS + Math.ceil(Buffer.byteLength(text) / 3) * OUTPUT_NANOS;
+}
+
+async function arrival(mark: string): Promise<void> {
+  await eventually(`${mark} has reached the upstream`, async () =>
+    upstream.seen(mark).length > 0 ? true : null,
+  );
+}
+
+test.each([false, true])(
+  'a client that leaves before the headers (streaming: %s) pays its likely input',
+  async (streamed) => {
+    const mark = `leaves-early-${streamed}`;
+    upstream.on(mark, hang);
+    const body = ask(mark, { stream: streamed });
+    const cost = await costOf(key, async () => {
+      const { opened, leave } = start('/v1/messages', { key, body, atRuntime: true });
+      await arrival(mark);
+      leave();
+      await expect(opened).rejects.toThrow();
+      await upstream.only(mark).left;
+    });
+    expect(cost).toBe(likelyNanos(body));
+    // One that leaves is not asked for again.
+    expect(upstream.seen(mark)).toHaveLength(1);
+  },
+);
+
+test.each([
+  ['flows on', false],
+  ['stands still', true],
+])(
+  'a client that leaves a stream that %s ends it, and pays input and what was delivered',
+  async (_, atRuntime) => {
+    const mark = `leaves-stream-${atRuntime}`;
+    const text = 'one two three fünf';
+    upstream.on(mark, (atRuntime ? stall : drip)(beginning(text)));
+    const cost = await costOf(key, async () => {
+      const body = ask(mark, { stream: true });
+      const { until, leave } = await open('/v1/messages', { key, body, atRuntime });
+      await until('fünf');
+      leave();
+      await upstream.only(mark).left;
+    });
+    expect(cost).toBe(partNanos(text));
+  },
+);
+
+test('a client that leaves in the middle of a JSON answer pays its likely input', async () => {
+  const document = JSON.stringify(message('long '.repeat(200_000)));
+  upstream.on('leaves-json', (response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.write(document.slice(0, 50_000));
+  });
+  const body = ask('leaves-json');
+  const cost = await costOf(key, async () => {
+    const { until, leave } = await open('/v1/messages', { key, body, atRuntime: true });
+    await until('long long');
+    leave();
+    await upstream.only('leaves-json').left;
+  });
+  expect(cost).toBeGreaterThanOrEqual(likelyNanos(body));
+});
+
+test('a client that leaves after the last event pays what was reported', async () => {
+  upstream.on('leaves-late', stall(stream('all of it')));
+  const cost = await costOf(key, async () => {
+    const body = ask('leaves-late', { stream: true });
+    const { until, leave } = await open('/v1/messages', { key, body, atRuntime: true });
+    await until('message_stop');
+    leave();
+    await upstream.only('leaves-late').left;
+  });
+  expect(cost).toBe(USAGE_NANOS);
+});
+
+test('counting tokens costs nothing to a client that leaves either', async () => {
+  upstream.on('leaves-count', hang);
+  const cost = await costOf(key, async () => {
+    const call = { key, body: ask('leaves-count'), atRuntime: true };
+    const { opened, leave } = start('/v1/messages/count_tokens', call);
+    await arrival('leaves-count');
+    leave();
+    await expect(opened).rejects.toThrow();
+    await upstream.only('leaves-count').left;
+  });
+  expect(cost).toBe(0);
+});
+
+const HALF = beginning('half an answer');
+const HALF_EVENT = HALF + textDelta('never seen').slice(0, -20);
+const HALF_CHARACTER = Buffer.from(`${HALF}event: x\ndata: é`).subarray(0, -1);
+const CUTS: Readonly<Record<string, readonly [sent: string | Buffer, answer: Answer]>> = {
+  'breaks the connection': [HALF, breakAfter(HALF)],
+  'breaks it within an event': [HALF_EVENT, breakAfter(HALF_EVENT)],
+  'breaks it within a character': [HALF_CHARACTER, breakAfter(HALF_CHARACTER)],
+  'ends without message_stop': [HALF, events(HALF)],
+};
+
+test.each(Object.keys(CUTS))(
+  'an upstream that %s leaves a truthful error event, and what was delivered is paid',
+  async (kind) => {
+    const [sent, answer] = CUTS[kind] ?? ['', hang];
+    const mark = `cut ${kind}`;
+    upstream.on(mark, answer);
+    const cost = await costOf(key, async () => {
+      const asked = ask(mark, { stream: true });
+      const { status, body, text } = await send('/v1/messages', { key, body: asked });
+      expect(status).toBe(200);
+      const came = Buffer.from(sent);
+      expect(body.subarray(0, came.length).equals(came)).toBe(true);
+      expect(text).not.toContain('message_stop');
+      // The last event stands alone, whatever was open before it.
+      const last = text.trimEnd().split('\n\n').at(-1) ?? '';
+      expect(last).toMatch(/^event: error\ndata: \{/);
+      const data: unknown = JSON.parse(last.slice('event: error\ndata: '.length));
+      expect(data).toMatchObject({ type: 'error', error: { type: 'api_error' } });
+      expect(data).toHaveProperty('request_id', expect.stringMatching(/^req_/));
+    });
+    expect(cost).toBe(partNanos('half an answer'));
+  },
+);
+
+test('a JSON answer that breaks off is an error, and costs nothing', async () => {
+  const document = JSON.stringify(message('cut'));
+  upstream.on('json-cut', async (response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': '5000' });
+    await new Promise((resolve) => response.write(document, resolve));
+    response.destroy();
+  });
+  const cost = await costOf(key, async () => {
+    const { status, text } = await send('/v1/messages', { key, body: ask('json-cut') });
+    expect([status, JSON.parse(text)]).toMatchObject([502, { error: { type: 'api_error' } }]);
+  });
+  expect(cost).toBe(0);
+});
+
+test('a large JSON answer that breaks off does not look whole to the client', async () => {
+  const document = JSON.stringify(message('cut '.repeat(100_000)));
+  upstream.on('large-json-cut', async (response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    await new Promise((resolve) => response.write(document.slice(0, -50_000), resolve));
+    response.destroy();
+  });
+  const body = ask('large-json-cut');
+  const cost = await costOf(key, async () => {
+    const { whole } = await open('/v1/messages', { key, body, atRuntime: true });
+    await expect(whole).rejects.toThrow();
+  });
+  expect(cost).toBeGreaterThanOrEqual(likelyNanos(body));
+});
+
+const OVERLOADED = event('error', { error: { type: 'overloaded_error', message: 'Overloaded' } });
+
+test('an upstream’s error before anything else passes as it is, and costs nothing', async () => {
+  upstream.on('error-first', events(OVERLOADED));
+  const cost = await costOf(key, async () => {
+    const body = ask('error-first', { stream: true });
+    expect((await send('/v1/messages', { key, body })).text).toBe(OVERLOADED);
+  });
+  expect(cost).toBe(0);
+});
+
+test('an upstream’s error in the middle passes as it is, and what was delivered is paid', async () => {
+  upstream.on('error-later', events(HALF + OVERLOADED));
+  const cost = await costOf(key, async () => {
+    const body = ask('error-later', { stream: true });
+    expect((await send('/v1/messages', { key, body })).text).toBe(HALF + OVERLOADED);
+  });
+  expect(cost).toBe(partNanos('half an answer'));
+});
+
+test('all of this has left nothing open', async () => {
+  upstream.on('after-all', json(message('fine')));
+  const cost = await costOf(key, () => send('/v1/messages', { key, body: ask('after-all') }));
+  expect(cost).toBe(USAGE_NANOS);
+  expect((await settledInfo(key)).wallet.open_requests).toBe(0);
+});

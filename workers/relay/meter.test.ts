@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import { meterOf } from './meter';
+
+const encoder = new TextEncoder();
+const options = { askedModel: 'claude-opus-5-5', cacheTtl: 'none' } as const;
+const USAGE = '"usage":{"input_tokens":10,"output_tokens":5}';
+const ANSWER = `{"id":"msg_1","type":"message","model":"claude-opus-5-5","content":[],${USAGE}}`;
+
+describe('meterOf a JSON answer', () => {
+  it('reads the usage at whatever chunking it came, also when the buffer is used again', () => {
+    for (let cut = 1; cut < ANSWER.length; cut += 1) {
+      const meter = meterOf('json', options);
+      const buffer = encoder.encode(ANSWER.slice(0, cut));
+      meter.push(buffer);
+      buffer.fill(0);
+      expect(meter.complete()).toBe(false);
+      meter.push(encoder.encode(ANSWER.slice(cut)));
+      expect(meter.complete()).toBe(true);
+      const [entry] = meter.reading().usage?.entries ?? [];
+      expect(entry?.counts).toMatchObject({ input: 10, output: 5 });
+    }
+  });
+
+  it('counts what was delivered of a document that broke off', () => {
+    const meter = meterOf('json', options);
+    meter.push(encoder.encode(ANSWER.slice(0, -3)));
+    expect(meter.reading()).toMatchObject({ usage: null, deliveredBytes: ANSWER.length - 3 });
+  });
+});
+
+describe('meterOf an answer of another type', () => {
+  it('knows only how much was delivered, and lets it end as it ends', () => {
+    const meter = meterOf('other', options);
+    meter.push(encoder.encode('<html></html>'));
+    expect(meter.complete()).toBe(true);
+    expect(meter.reading()).toMatchObject({ usage: null, deliveredBytes: 13 });
+  });
+});
+
+describe('meterOf events', () => {
+  it('knows whether the bytes so far end inside an event', () => {
+    const meter = meterOf('events', options);
+    expect(meter.midEvent()).toBe(false);
+    const steps = [
+      ['event: ping\n', true],
+      ['data: {"type":"ping"}\n', true],
+      ['\n', false],
+      ['event: ping\r\ndata: {}\r\n', true],
+      ['\r\n', false],
+      ['data: {}\r\r', false],
+    ] as const;
+    for (const [text, inside] of steps) {
+      meter.push(encoder.encode(text));
+      expect(meter.midEvent()).toBe(inside);
+    }
+  });
+});
