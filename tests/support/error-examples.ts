@@ -75,7 +75,7 @@ export const ERROR_EXAMPLES: Examples = {
   ),
   'upstream-ended': [{ kind: 'upstream-ended' }],
   'upstream-timeout': [{ kind: 'upstream-timeout' }],
-  'ended-by-relay': (['revoked', 'stopped', 'limit'] as const).map((why) => ({
+  'ended-by-relay': (['revoked', 'stopped', 'limit', 'credit'] as const).map((why) => ({
     kind: 'ended-by-relay',
     why,
   })),

@@ -67,7 +67,7 @@ export type RelayError =
     }
   | { readonly kind: 'upstream-ended' }
   | { readonly kind: 'upstream-timeout' }
-  | { readonly kind: 'ended-by-relay'; readonly why: 'revoked' | 'stopped' | 'limit' }
+  | { readonly kind: 'ended-by-relay'; readonly why: 'revoked' | 'stopped' | 'limit' | 'credit' }
   | { readonly kind: 'bad-environment'; readonly variable: string }
   | { readonly kind: 'internal'; readonly cause: unknown };
 
@@ -122,6 +122,7 @@ const ENDED: Readonly<Record<Extract<RelayError, { kind: 'ended-by-relay' }>['wh
   revoked: 'The key of this request was disabled while it ran.',
   stopped: 'This request was stopped.',
   limit: 'This request reached a limit of its key.',
+  credit: 'Credit was used up while this request ran. Add credit and try again.',
 };
 
 const NOT_ALLOWED: Readonly<Record<Extract<RelayError, { kind: 'not-allowed' }>['what'], string>> =
@@ -258,7 +259,12 @@ const FACTS: FactsOf = {
       code: 'upstream-timeout',
       message: 'The upstream did not answer in time.',
     }),
-  'ended-by-relay': ({ why }) => final([403, 'permission_error'], `ended-${why}`, ENDED[why]),
+  'ended-by-relay': ({ why }) =>
+    final(
+      why === 'credit' ? [429, 'billing_error'] : [403, 'permission_error'],
+      `ended-${why}`,
+      ENDED[why],
+    ),
   'bad-environment': ({ variable }) =>
     final(
       [500, 'api_error'],

@@ -82,6 +82,11 @@ function callOf(visit: Visit, bearer: Bearer, request: AdmitRequest): AdmitCall 
     fallbackModels: essentials?.fallbackModels ?? [],
     pricesVersion: heldVersion(visit.receivedAt),
     sizes: essentials?.sizes ?? NO_SIZES,
+    asked: {
+      speed: essentials?.speed ?? null,
+      geo: essentials?.geo ?? null,
+      tier: essentials?.tier ?? null,
+    },
     conversation: request.conversation,
     heldIds: essentials?.heldIds ?? [],
     tags: tagsOf(visit.request.headers),

@@ -4,6 +4,7 @@
 import type { RelayError } from '../domain/errors';
 import { log } from '../observe/log';
 import { anthropic } from '../protocols/anthropic';
+import type { StopWord } from './ending';
 import type { Visit } from './journey';
 
 /** Of the upstream's headers these stay here: they describe the account or the connection. */
@@ -115,6 +116,13 @@ export function preflightAnswer(asked: Asked, methods: readonly string[]): Respo
 }
 
 /** What a client is told whose request the relay ended. */
-export function endedByRelay(word: 'revoked' | 'stopped' | 'cut-by-limit'): RelayError {
-  return { kind: 'ended-by-relay', why: word === 'cut-by-limit' ? 'limit' : word };
+export function endedByRelay(word: StopWord): RelayError {
+  return { kind: 'ended-by-relay', why: WHY[word] };
 }
+
+const WHY = {
+  revoked: 'revoked',
+  stopped: 'stopped',
+  'cut-by-limit': 'limit',
+  'cut-by-credit': 'credit',
+} as const;

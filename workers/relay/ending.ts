@@ -14,7 +14,10 @@ import { NO_TOKENS } from '../domain/usage/tokens';
 import type { MeterReading } from '../protocols/protocol';
 
 /** `whole`: the upstream closed; `cut`: it broke off; `left`: the client did; else the relay. */
-export type How = 'whole' | 'cut' | 'left' | 'revoked' | 'stopped' | 'cut-by-limit';
+export type How = 'whole' | 'cut' | 'left' | StopWord;
+
+/** Why the relay itself ended an answer. */
+export type StopWord = 'revoked' | 'stopped' | 'cut-by-limit' | 'cut-by-credit';
 
 export interface Ending {
   readonly closing: Exclude<Closing, 'recovered'>;
@@ -33,7 +36,7 @@ export function freeEnding(closing: Ending['closing']): Ending {
 /** Ended before any header came: the upstream has most likely read the prompt. */
 export function leftBeforeHeaders(
   lease: Lease,
-  closing: 'client-left' | Extract<How, 'revoked' | 'stopped' | 'cut-by-limit'>,
+  closing: 'client-left' | StopWord,
 ): Ending {
   const usage: Usage = { entries: [], flags: ['estimated'] };
   const costNanos = lease.likelyInputNanos;
@@ -78,6 +81,14 @@ export function costSoFar(read: Read, priced: Priced): Nanos {
   return estimate(read, priced).costNanos;
 }
 
+/** What the input costs as the upstream has reported it so far; null: it has not yet. */
+export function inputSoFar({ reading }: Read, priced: Priced): Nanos | null {
+  const entries = reading.usage?.entries ?? [];
+  if (!reading.started || entries.every(({ counts }) => promptOf(counts) === 0)) return null;
+  const inputs = entries.map((entry) => ({ ...entry, counts: { ...entry.counts, output: 0 } }));
+  return price({ entries: inputs, flags: [] }, priced).costNanos;
+}
+
 /** Whether the upstream has told all that is to be paid. */
 function isReported(reading: MeterReading): boolean {
   const { finished, error, flags } = reading;
@@ -112,7 +123,7 @@ function promptOf(counts: TokenCounts): number {
 }
 
 /** Never below what was reported, nor below what was delivered and thought. */
-function outputSoFar({ reading, hiddenThinkingMs }: Read): number {
+export function outputSoFar({ reading, hiddenThinkingMs }: Read): number {
   const { reportedOutputTokens: reportedOutput, deliveredBytes, estimatedThinkingTokens } = reading;
   const delivered = outputTokensDelivered({ reportedOutput: 0, deliveredBytes });
   const unseen = Math.ceil((hiddenThinkingMs / SECOND_MS) * USUAL_TOKENS_PER_SECOND);

@@ -1,23 +1,24 @@
 // A sign of life for every request that stays open: renews its lease, tells its cost so far, and
 // learns whether it may go on.
 
+import type { ProgressCall } from '../domain/ledger/calls';
 import type { Nanos } from '../domain/money';
 import { ZERO_NANOS } from '../domain/money';
 import { SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
 import { ledgerOf } from '../platform/objects';
-import type { How } from './ending';
+import type { StopWord } from './ending';
 import type { Admitted } from './journey';
 
 const EVERY_MS = 15 * SECOND_MS;
-
-export type StopWord = Extract<How, 'revoked' | 'stopped' | 'cut-by-limit'>;
 
 /**
  * What is known of a request while it runs; each step puts its own figures and its own end here.
  */
 export interface Running {
   costNanos: () => Nanos;
+  /** What the upstream has reported that the input costs; null: nothing yet. */
+  inputNanos: () => Nanos | null;
   /** Whether any account has been called yet. */
   dispatched: boolean;
   /** Ends what runs now. */
@@ -26,13 +27,17 @@ export interface Running {
   stopped: StopWord | null;
   /** Looked in on at each sign of life: one timer serves all that can take too long. */
   onTick: () => void;
+  /** Gives a sign of life out of turn. */
+  tell: () => void;
 }
 
 /** A request that has been admitted and no more. */
 export function atRest(): Running {
   const stop = (): void => undefined;
   const costNanos = (): Nanos => ZERO_NANOS;
-  return { costNanos, dispatched: false, stop, stopped: null, onTick: stop };
+  const inputNanos = (): null => null;
+  const figures = { costNanos, inputNanos, dispatched: false };
+  return { ...figures, stop, stopped: null, onTick: stop, tell: stop };
 }
 
 /**
@@ -44,17 +49,13 @@ export function keepAlive(journey: Admitted, running: Running): () => void {
     running.stopped = word;
     running.stop(word);
   };
-  const timer = setInterval(() => {
-    running.onTick();
+  running.tell = () => {
     // Class `free` has no row to keep alive.
     if (journey.lease.seq === 0) return;
     n += 1;
-    const { dispatched } = running;
-    const costNanos = running.costNanos();
-    const call = { seq: journey.lease.seq, requestId: journey.requestId, n, costNanos, dispatched };
     const { walletId, region } = journey.bearer.parts;
     ledgerOf(journey.env, walletId, region)
-      .progress(call)
+      .progress(callOf(journey, running, n))
       .then((answer) => {
         if (answer.state === 'stop') end(answer.closing);
         if (answer.state === 'closed' || answer.state === 'unknown') end('stopped');
@@ -63,6 +64,17 @@ export function keepAlive(journey: Admitted, running: Running): () => void {
         // The next one carries the same absolute figures.
         log('progress-lost', { request: journey.requestId, error: String(error) });
       });
+  };
+  const timer = setInterval(() => {
+    running.onTick();
+    running.tell();
   }, EVERY_MS);
   return () => clearInterval(timer);
+}
+
+function callOf({ lease, requestId }: Admitted, running: Running, n: number): ProgressCall {
+  const { dispatched } = running;
+  const inputNanos = running.inputNanos();
+  const call = { seq: lease.seq, requestId, n, costNanos: running.costNanos(), dispatched };
+  return inputNanos === null ? call : { ...call, inputNanos };
 }
