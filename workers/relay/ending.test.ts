@@ -5,7 +5,7 @@ import { findPrice } from '../domain/pricing/find';
 import { LIST_ALIASES, LIST_PRICES } from '../domain/pricing/list-prices';
 import { NO_TOKENS } from '../domain/usage/tokens';
 import type { MeterReading } from '../protocols/protocol';
-import { endingOf, leftBeforeHeaders } from './ending';
+import { costSoFar, endingOf, leftBeforeHeaders } from './ending';
 
 const at = Date.UTC(2026, 10, 23);
 const catalogue = { version: 1, rows: LIST_PRICES, aliases: LIST_ALIASES };
@@ -122,6 +122,24 @@ describe('endingOf', () => {
     );
     expect(ending).toMatchObject({ certainty: 'estimated', costNanos: 7_000 + 10 * 20_000 });
     expect(ending.usage.flags).toContain('usage-missing');
+  });
+
+  it('does not believe a count that no model can produce', () => {
+    const absurd = reading(
+      { input: 1_000_000_000, output: 1_000_000_000 },
+      { finished: true, flags: ['usage-absurd'], deliveredBytes: 30 },
+    );
+    const answered = { status: 200, how: 'whole', reading: absurd, hiddenThinkingMs: 0 } as const;
+    const ending = endingOf(answered, priced);
+    expect(ending).toMatchObject({ certainty: 'estimated', costNanos: 7_000 + 10 * 20_000 });
+    expect(ending.usage.flags).toEqual(['usage-absurd', 'usage-missing']);
+    expect(costSoFar(answered, priced)).toBe(7_000 + 10 * 20_000);
+  });
+
+  it('marks a whole answer that nobody could read for a person to look at', () => {
+    const answered = { status: 200, reading: nothing, hiddenThinkingMs: 0 } as const;
+    expect(endingOf({ ...answered, how: 'whole' }, priced).usage.flags).toEqual(['usage-missing']);
+    expect(endingOf({ ...answered, how: 'cut' }, priced).usage.flags).toEqual(['estimated']);
   });
 
   it('charges nothing for a refusal, a failure, and an error before the message began', () => {

@@ -9,7 +9,7 @@ import { outputTokensDelivered } from '../domain/pricing/estimate';
 import { priceUsage } from '../domain/pricing/price';
 import type { Snapshot } from '../domain/snapshot';
 import { SECOND_MS } from '../domain/time';
-import type { TokenCounts, Usage, UsageEntry } from '../domain/usage/tokens';
+import type { TokenCounts, Usage, UsageEntry, UsageFlag } from '../domain/usage/tokens';
 import { NO_TOKENS } from '../domain/usage/tokens';
 import type { MeterReading } from '../protocols/protocol';
 
@@ -73,12 +73,14 @@ export function endingOf(answered: Answered, priced: Priced): Ending {
   if (isReported(reading) && reading.usage !== null) {
     return { closing, certainty: 'reported', ...price(reading.usage, priced) };
   }
-  return { closing, certainty: 'estimated', ...estimate(answered, priced) };
+  const isWhole = reading.finished || (how === 'whole' && reading.error === null);
+  const flag = isWhole ? 'usage-missing' : 'estimated';
+  return { closing, certainty: 'estimated', ...estimate(answered, priced, flag) };
 }
 
 /** What an answer that is still running has cost so far. */
 export function costSoFar(read: Read, priced: Priced): Nanos {
-  return estimate(read, priced).costNanos;
+  return estimate(read, priced, 'estimated').costNanos;
 }
 
 /** What the input costs as the upstream has reported it so far; null: it has not yet. */
@@ -92,7 +94,8 @@ export function inputSoFar({ reading }: Read, priced: Priced): Nanos | null {
 /** Whether the upstream has told all that is to be paid. */
 function isReported(reading: MeterReading): boolean {
   const { finished, error, flags } = reading;
-  return finished && error === null && !flags.includes('usage-missing');
+  const isReadable = !flags.includes('usage-missing') && !flags.includes('usage-absurd');
+  return finished && error === null && isReadable;
 }
 
 function closingOf(how: How, reading: MeterReading): Ending['closing'] {
@@ -103,19 +106,28 @@ function closingOf(how: How, reading: MeterReading): Ending['closing'] {
   return how;
 }
 
-function estimate(read: Read, priced: Priced): Pick<Ending, 'usage' | 'costNanos'> {
+function estimate(
+  read: Read,
+  priced: Priced,
+  flag: UsageFlag,
+): Pick<Ending, 'usage' | 'costNanos'> {
   const { lease } = priced;
-  const { reading } = read;
-  const output = outputSoFar(read);
+  const reading = believable(read.reading);
+  const output = outputSoFar({ ...read, reading });
   const known = reading.usage?.entries ?? [];
-  const flags = reading.finished ? (['usage-missing'] as const) : (['estimated'] as const);
   const terms = { speed: null, geo: null, tier: null };
   const asked: UsageEntry = { model: lease.model ?? '', counts: NO_TOKENS, terms };
   const entries = withOutput(known.length > 0 ? known : [asked], output);
-  const delivered = price({ entries, flags: reading.flags.concat(flags) }, priced);
+  const delivered = price({ entries, flags: reading.flags.concat(flag) }, priced);
   // No prompt is empty: one that was not reported is charged as it most likely was.
   if (entries.some(({ counts }) => promptOf(counts) > 0)) return delivered;
   return { ...delivered, costNanos: addNanos(delivered.costNanos, lease.likelyInputNanos) };
+}
+
+/** Figures above what any model can produce say nothing: they count as not given. */
+function believable(reading: MeterReading): MeterReading {
+  if (!reading.flags.includes('usage-absurd')) return reading;
+  return { ...reading, usage: null, reportedOutputTokens: 0 };
 }
 
 function promptOf(counts: TokenCounts): number {

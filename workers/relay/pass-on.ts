@@ -31,7 +31,9 @@ export async function passOn(
 ): Promise<Travelled> {
   const { response } = answer;
   const type = contentType(response);
-  if (response.status >= 400) return passRefusal(journey, answer, type);
+  if (response.status >= 400 || !bearsBody(response.status)) {
+    return passRefusal(journey, answer, type);
+  }
   if (journey.lease.seq === 0) return passFree(journey, answer);
   const length = Number(response.headers.get('content-length') ?? Number.NaN);
   const isPlain = response.headers.get('content-encoding') === null;
@@ -47,12 +49,20 @@ function contentType(response: Response): AnswerType {
   return /^application\/json\b/i.test(type) ? 'json' : 'other';
 }
 
+/** Whether an answer of `status` can hold a message; no other could be handed on either. */
+function bearsBody(status: number): boolean {
+  return status >= 200 && status <= 599 && status !== 204 && status !== 205;
+}
+
 /** The upstream's refusal in the client's own protocol passes unmodified; other text does not. */
 function passRefusal(journey: Journey, answer: Answer, type: AnswerType): Travelled {
   const { response } = answer;
-  const closing = response.status >= 500 ? 'upstream-failed' : 'upstream-refused';
+  const { status } = response;
+  const closing = status >= 400 && status < 500 ? 'upstream-refused' : 'upstream-failed';
   const finished = close(journey, answer, unserved(closing));
-  if (type === 'json') return { response: unmodified(journey, response), finished };
+  if (type === 'json' && bearsBody(status)) {
+    return { response: unmodified(journey, response), finished };
+  }
   answer.cancel();
   const error: RelayError = { kind: 'upstream-failed', why: 'unreadable' };
   return { response: errorAnswer(journey, error), finished };

@@ -67,7 +67,7 @@ interface Running extends Flow {
 }
 
 async function end(running: Running): Promise<How> {
-  const { piped, metered, pace, sink, client, cancelUpstream, stopping } = running;
+  const { piped, metered, pace, sink, client, cancelUpstream, stopping, lastWords } = running;
   const whole = await piped;
   pace.hurry();
   if (whole) {
@@ -88,6 +88,12 @@ async function end(running: Running): Promise<How> {
   const how: How = stopping.signal.aborted ? (stopping.signal.reason as How) : 'cut';
   cancelUpstream();
   await withinMs(metered, READ_OUT_MS);
+  if (how === 'cut' && lastWords !== null && sink.complete()) {
+    // All was said before the connection broke. An error now would make the client ask, and pay,
+    // a second time.
+    await close(running.writable);
+    return 'whole';
+  }
   return (await say(running, how)) ? how : 'left';
 }
 

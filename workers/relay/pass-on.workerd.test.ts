@@ -1,0 +1,95 @@
+import { env } from 'cloudflare:workers';
+import { describe, expect, it } from 'vitest';
+import { ZERO_NANOS } from '../domain/money';
+import type { Journey } from './journey';
+import { passOn } from './pass-on';
+import { atRest } from './progress';
+import { configOf } from '../platform/env';
+
+/** A request without a row: only its answer is looked at. */
+function journey(): Journey {
+  const config = configOf(env);
+  if (!config.ok) throw new Error('the test environment is not valid');
+  const request = new Request('https://relay.test/v1/messages', { method: 'POST' });
+  return {
+    request,
+    url: new URL(request.url),
+    env,
+    ctx: { waitUntil: () => undefined },
+    config: config.value,
+    operation: 'messages',
+    requestId: 'req_1',
+    receivedAt: 0,
+    bearer: {
+      parts: {
+        tagVersion: '1',
+        region: 'weur',
+        walletId: 'wal_1',
+        keyId: 'key_1',
+        signed: '',
+        tag: '',
+      },
+      hash: '',
+    },
+    lease: {
+      seq: 0,
+      requestId: 'req_1',
+      walletId: 'wal_1',
+      userId: 'usr_1',
+      keyId: 'key_1',
+      model: null,
+      price: null,
+      pricesVersion: 1,
+      admittedAt: 0,
+      likelyInputNanos: ZERO_NANOS,
+    },
+    admitMs: 0,
+    snapshot: { version: 1, accounts: [], catalogue: { version: 1, rows: [], aliases: {} } },
+    body: null,
+  };
+}
+
+/** The client's answer when the upstream's has `status`. */
+async function answeredWith(status: number, body: string | null): Promise<Response> {
+  const headers = { 'content-type': 'application/json' };
+  // Neither the constructor nor the tests' network gives out such a status: the real one does.
+  const response = Object.defineProperty(new Response(body, { headers }), 'status', {
+    value: status,
+  });
+  const account = {
+    id: 'acc_1',
+    name: 'test',
+    kind: 'anthropic',
+    baseUrl: 'https://upstream.test',
+    credential: { keyVersion: '1', iv: '', ciphertext: '' },
+    status: 'active',
+    group: null,
+    weight: 1,
+    priority: 1,
+    models: null,
+  } as const;
+  const answer = { account, response, attempts: [], firstByteMs: 0, cancel: () => undefined };
+  const travelled = await passOn(journey(), answer, atRest());
+  await travelled.finished;
+  return travelled.response;
+}
+
+describe('passOn', () => {
+  it.each([101, 204, 205, 600])(
+    'takes a status that can bear no message (%i) for a failed upstream, not for its own bug',
+    async (status) => {
+      const response = await answeredWith(status, null);
+      expect(response.status).toBe(502);
+      expect(await response.json()).toMatchObject({
+        error: { type: 'api_error', details: { error_code: 'upstream-unreadable' } },
+      });
+    },
+  );
+
+  it('hands a refusal on as it came', async () => {
+    const refusal = '{"type":"error"}';
+    const response = await answeredWith(529, refusal);
+    expect(response.status).toBe(529);
+    expect(await response.text()).toBe(refusal);
+  });
+});
