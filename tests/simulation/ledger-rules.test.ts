@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { env } from 'node:process';
 import { describe, it } from 'vitest';
 import type { RequestId } from '../../workers/domain/ids';
-import type { Certainty, SettleCall } from '../../workers/domain/ledger/calls';
+import type { AdmitCall, Certainty, SettleCall } from '../../workers/domain/ledger/calls';
 import { CERTAINTIES } from '../../workers/domain/ledger/calls';
 import { postingsOfEntry, postingsOfRow, sumOf } from '../../workers/domain/ledger/posting';
 import { nanos } from '../../workers/domain/money';
@@ -16,6 +16,8 @@ import {
   admitCall,
   copiesOf,
   creditCall,
+  extendCall,
+  HOLD,
   idOf,
   LIKELY_INPUT_NANOS,
   NOW,
@@ -27,6 +29,10 @@ import {
 } from '../support/ledger';
 import { essenceOf, PaperLedger } from '../support/paper-ledger';
 
+const SLICE_TOKENS_MIN = 1_024;
+/** Of every request here, at PRICE. */
+const OUTPUT_TOKENS_MAX = 4_000;
+const OUTPUT_NANOS_PER_TOKEN = 20_000;
 const STEPS = 120;
 const SEEDS_PER_TEST = 50;
 const OWNER = ownerOf(1);
@@ -53,6 +59,8 @@ interface Line {
   admitted: boolean;
   /** What the alarm may charge: by the last sign of life that counted. */
   soFar: { n: number; costNanos: number; dispatched: boolean } | null;
+  /** What is set aside: for input, and for so many tokens of output. */
+  held: { input: number; upTo: number; isReported: boolean } | null;
   leaseUntil: number;
   first: { closing: string; costNanos: number } | null;
   best: { certainty: Certainty; costNanos: number } | null;
@@ -100,8 +108,9 @@ function act(world: World, step: number): void {
   const dice = random();
   if (dice < 0.3 || line === undefined) again(world, () => admit(world, newLine(world)));
   else if (dice < 0.36) again(world, () => admit(world, line));
-  else if (dice < 0.58) again(world, settlement(world, line));
-  else if (dice < 0.7) again(world, sign(world, line, step));
+  else if (dice < 0.55) again(world, settlement(world, line));
+  else if (dice < 0.64) again(world, sign(world, line, step));
+  else if (dice < 0.7) again(world, extension(world, line));
   else if (dice < 0.78) again(world, credit(world));
   else if (dice < 0.84)
     again(world, () => settle(world, line, voidCall(line.keyId, line.requestId)));
@@ -126,26 +135,50 @@ function again({ random, ledger, unanswered }: World, call: () => void): void {
 function newLine({ random, lines }: World): Line {
   const requestId = idOf('request', lines.length);
   const keyId = KEYS[Math.floor(random() * KEYS.length)] ?? KEYS[0];
-  const nothing = { seq: null, admitted: false, soFar: null, first: null, best: null };
+  const nothing = { seq: null, admitted: false, soFar: null, held: null, first: null, best: null };
   const line: Line = { requestId, keyId, leaseUntil: 0, ...nothing };
   lines.push(line);
   return line;
 }
 
-function admit({ ledger }: World, line: Line): void {
-  const hadCredit = ledger.state.balanceNanos > 0;
-  const answer = ledger.admit(admitCall(line.keyId, line.requestId));
+function callOf({ keyId, requestId }: Line): AdmitCall {
+  const call = admitCall(keyId, requestId);
+  return { ...call, sizes: { ...call.sizes, maxTokens: OUTPUT_TOKENS_MAX } };
+}
+
+function admit(world: World, line: Line): void {
+  const { ledger } = world;
+  const available = ledger.state.balanceNanos - heldBy(world);
+  const isAlone = ledger.state.open.size === 0;
+  const answer = ledger.admit(callOf(line));
   if (line.first !== null) {
     assert.deepEqual(answer, { ok: false, error: { kind: 'already-closed' } });
   } else if (line.admitted) {
     assert.partialDeepStrictEqual(answer, { ok: true, lease: { seq: line.seq } });
   } else {
-    assert.equal(answer.ok, hadCredit);
+    const { boundNanos } = HOLD;
+    const eighth = Math.floor((available - boundNanos) / 8 / OUTPUT_NANOS_PER_TOKEN);
+    const upTo = Math.min(OUTPUT_TOKENS_MAX, Math.max(SLICE_TOKENS_MIN, eighth));
+    const output = upTo * OUTPUT_NANOS_PER_TOKEN;
+    const fits = available >= boundNanos + output;
+    assert.equal(answer.ok, fits || (isAlone && available >= LIKELY_INPUT_NANOS + output));
     if (!answer.ok) return;
     line.admitted = true;
+    line.held = { input: fits ? boundNanos : available - output, upTo, isReported: false };
+    // All holds together never pass what is there to be held.
+    assert.ok(heldBy(world) <= ledger.state.balanceNanos);
     line.seq = answer.lease.seq;
     line.leaseUntil = answer.lease.admittedAt + MINUTE_MS;
   }
+}
+
+/** All that the open requests hold, each at least what it has cost so far. */
+function heldBy({ lines }: World): number {
+  return lines.reduce((sum, { held, first, soFar }) => {
+    if (held === null || first !== null) return sum;
+    const parts = held.input + held.upTo * OUTPUT_NANOS_PER_TOKEN;
+    return sum + Math.max(parts, soFar?.costNanos ?? 0);
+  }, 0);
 }
 
 function settlement(world: World, line: Line): () => void {
@@ -188,9 +221,11 @@ function sign(world: World, line: Line, step: number): () => void {
   const n = Math.max(1, step - Math.floor(random() * 30));
   const costNanos = nanos(random() < 0.3 ? 0 : Math.floor(random() * 1e9));
   const dispatched = random() < 0.8;
+  const input = random() < 0.5 ? { inputNanos: nanos(Math.floor(random() * 3e7)) } : {};
   return () => {
     const { requestId } = line;
-    const call = progressCall({ seq: line.seq ?? 0, requestId }, { n, costNanos, dispatched });
+    const figures = { n, costNanos, dispatched, ...input };
+    const call = progressCall({ seq: line.seq ?? 0, requestId }, figures);
     const answer = ledger.progress(call);
     if (line.first !== null) {
       assert.deepEqual(answer, { state: 'closed', closing: line.first.closing });
@@ -200,7 +235,40 @@ function sign(world: World, line: Line, step: number): () => void {
       assert.deepEqual(answer, { state: 'open' });
       if (line.soFar !== null && line.soFar.n >= n) return;
       line.soFar = { n, costNanos, dispatched };
+      if (line.held !== null) report(line.held, input.inputNanos ?? null);
       line.leaseUntil = nowOf(ledger) + MINUTE_MS;
+    }
+  };
+}
+
+/** The first figure takes the place of the bound, later ones only raise it. */
+function report(held: NonNullable<Line['held']>, inputNanos: number | null): void {
+  if (inputNanos === null) return;
+  held.input = held.isReported ? Math.max(held.input, inputNanos) : inputNanos;
+  held.isReported = true;
+}
+
+/** Asks for more output; also again, late, and for less than is held. */
+function extension(world: World, line: Line): () => void {
+  const { random, ledger } = world;
+  const upTo = Math.floor(random() * 6_000);
+  return () => {
+    const { requestId, held } = line;
+    const available = ledger.state.balanceNanos - heldBy(world);
+    const answer = ledger.extend(extendCall({ seq: line.seq ?? 0, requestId }, upTo));
+    if (line.first !== null) {
+      assert.deepEqual(answer, { state: 'closed', closing: line.first.closing });
+    } else if (held === null) {
+      assert.deepEqual(answer, { state: 'unknown' });
+    } else {
+      const payable = held.upTo + Math.floor(available / OUTPUT_NANOS_PER_TOKEN);
+      const granted = Math.max(held.upTo, Math.min(upTo, OUTPUT_TOKENS_MAX, payable));
+      const isRefused = granted === held.upTo && Math.min(upTo, OUTPUT_TOKENS_MAX) > held.upTo;
+      const state = isRefused ? 'refused' : 'held';
+      assert.equal(answer.state, state);
+      if (answer.state === 'held') assert.equal(answer.heldOutputTokensUpTo, granted);
+      if (granted > held.upTo) line.leaseUntil = nowOf(ledger) + MINUTE_MS;
+      held.upTo = granted;
     }
   };
 }
@@ -240,7 +308,8 @@ function chargeOf({ soFar }: Line): { readonly costNanos: number } {
   return { costNanos: soFar?.costNanos || LIKELY_INPUT_NANOS };
 }
 
-function check({ ledger, lines, credits }: World): void {
+function check(world: World): void {
+  const { ledger, lines, credits } = world;
   const rows = [...ledger.rows.values()];
   for (const row of rows) assert.equal(sumOf(postingsOfRow(row)), 0);
   for (const entry of ledger.entries) assert.equal(sumOf(postingsOfEntry(entry)), 0);
@@ -265,9 +334,11 @@ function check({ ledger, lines, credits }: World): void {
     const ofKey = lines.filter((line) => line.keyId === keyId && line.best !== null);
     const used = ofKey.reduce((sum, line) => sum + (line.best?.costNanos ?? 0), 0);
     const totals = ledger.state.keys.get(keyId) ?? { usedNanos: 0, requests: 0 };
-    assert.deepEqual(totals, { usedNanos: used, requests: ofKey.length });
+    assert.partialDeepStrictEqual(totals, { usedNanos: used, requests: ofKey.length });
   }
   assert.equal(ledger.state.open.size, written.filter((line) => line.first === null).length);
+
+  assert.equal(ledger.state.heldNanos, heldBy(world));
 
   // What waking would find is what is in memory.
   assert.deepEqual(essenceOf(ledger.rebuilt()), essenceOf(ledger.state));

@@ -4,11 +4,13 @@
 import type {
   AdmitCall,
   CreditCall,
+  ExtendCall,
   ProgressCall,
   SettleCall,
 } from '../../workers/domain/ledger/calls';
 import type { KeyCopy, UserCopy, WalletCopy } from '../../workers/domain/ledger/copies';
 import type { Copies } from '../../workers/domain/ledger/decide';
+import type { RowHold } from '../../workers/domain/ledger/row';
 import type { IdKind, KeyId, RequestId, UserId, WalletId } from '../../workers/domain/ids';
 import { newId } from '../../workers/domain/ids';
 import { nanos, nanosFromDollars } from '../../workers/domain/money';
@@ -127,6 +129,27 @@ export function admitCall(
 /** Of 2,600 bytes at the 5-minute write price: what PRICE and `admitCall` make of it. */
 export const LIKELY_INPUT_NANOS = nanos(5_000_000);
 
+/** Of the same: 2,000 tokens and half a token a byte, 1,000 tokens of output. */
+export const HOLD: RowHold = {
+  parts: {
+    inputNanos: nanos(16_500_000),
+    toolsNanos: nanos(0),
+    outputNanos: nanos(20_000_000),
+    heldOutputTokensUpTo: 1_000,
+    all: false,
+    inputReported: false,
+  },
+  boundNanos: nanos(16_500_000),
+  setAsideNanos: nanos(16_500_000),
+  inputTokens: 3_300,
+  outputTokensMax: 1_000,
+  outputPicosPerToken: 20_000_000,
+  reportInput: false,
+};
+export const HOLD_NANOS = nanos(36_500_000);
+/** With less than this a wallet is out of credit for it. */
+export const NEEDED_NANOS = nanos(LIKELY_INPUT_NANOS + 20_000_000);
+
 export function settleCall(
   { seq, requestId, keyId }: Pick<SettleCall, 'seq' | 'requestId' | 'keyId'>,
   differs: Partial<SettleCall> = {},
@@ -160,6 +183,13 @@ export function progressCall(
   differs: Partial<ProgressCall> = {},
 ): ProgressCall {
   return { seq, requestId, n: 1, costNanos: nanos(0), dispatched: true, ...differs };
+}
+
+export function extendCall(
+  { seq, requestId }: Pick<ExtendCall, 'seq' | 'requestId'>,
+  heldOutputTokensUpTo: number,
+): ExtendCall {
+  return { seq, requestId, heldOutputTokensUpTo };
 }
 
 export function creditCall(entryId: string, differs: Partial<CreditCall> = {}): CreditCall {

@@ -2,11 +2,14 @@
 // It keeps what the object keeps and loses at `evict` what the object loses.
 
 import type { RequestId } from '../../workers/domain/ids';
+import { decideAdmit } from '../../workers/domain/ledger/admission';
 import type {
   AdmitAnswer,
   AdmitCall,
   CreditAnswer,
   CreditCall,
+  ExtendAnswer,
+  ExtendCall,
   ProgressAnswer,
   ProgressCall,
   SettleAnswer,
@@ -16,12 +19,12 @@ import { readClock } from '../../workers/domain/ledger/clock';
 import type { Copies } from '../../workers/domain/ledger/decide';
 import {
   correctionOf,
-  decideAdmit,
   decideProgress,
   decideSettle,
-  LEASE_MS,
   recover,
 } from '../../workers/domain/ledger/decide';
+import { toJson } from '../../workers/domain/ledger/conversation';
+import { decideExtend, rowAfterProgress } from '../../workers/domain/ledger/held';
 import {
   answerOf,
   closedOf,
@@ -40,6 +43,7 @@ import {
   openRowOf,
   rebuild,
 } from '../../workers/domain/ledger/state';
+import { nanos } from '../../workers/domain/money';
 import { CATALOGUE } from './ledger';
 
 export class PaperLedger {
@@ -65,16 +69,34 @@ export class PaperLedger {
     if (known?.outcome) return { ok: false, error: { kind: 'already-closed' } };
     if (known?.opened) return { ok: true, lease: leaseOf(known, known.opened, wallet.id) };
     const now = this.#now();
-    const { balanceNanos } = this.state;
     const facts = { copies: this.#copies, catalogue: CATALOGUE, now };
-    const decision = decideAdmit(call, { ...facts, balanceNanos });
+    const decision = decideAdmit(call, { ...facts, state: this.state });
     if (!decision.ok) return decision;
+    const { hold } = decision.value;
     const opened = openedOf(call, { ...facts, admission: decision.value });
-    if (opened === null) throw new Error('only metered requests are on paper');
-    const row = openRow(opened, { seq: this.state.lastSeq + 1, now });
+    if (opened === null || hold === null) throw new Error('only metered requests are on paper');
+    const row = openRow(opened, { seq: this.state.lastSeq + 1, now, hold });
     this.rows.set(row.seq, row);
     foldOpened(this.state, row);
     return { ok: true, lease: leaseOf(row, opened, wallet.id) };
+  }
+
+  extend(call: ExtendCall): ExtendAnswer {
+    const row = this.#find(call.requestId);
+    const now = this.#now();
+    const standing = decideProgress(row, this.#copies, now);
+    if (standing.state !== 'open') return standing;
+    if (row === null) return { state: 'unknown' };
+    const { balanceNanos, heldNanos } = this.state;
+    const availableNanos = nanos(balanceNanos - heldNanos);
+    const extended = decideExtend(row, call, { availableNanos, now });
+    if (extended.row !== null) this.#keepRunning(extended.row);
+    return extended.answer;
+  }
+
+  #keepRunning(row: RequestRow): void {
+    this.rows.set(row.seq, row);
+    foldOpened(this.state, row);
   }
 
   progress(call: ProgressCall): ProgressAnswer {
@@ -82,11 +104,8 @@ export class PaperLedger {
     const now = this.#now();
     const answer = decideProgress(row, this.#copies, now);
     if (row === null || row.outcome !== null) return answer;
-    if (row.progress !== null && row.progress.n >= call.n) return answer;
-    const { n, costNanos, dispatched } = call;
-    const alive = { ...row, leaseUntil: now + LEASE_MS, progress: { n, costNanos, dispatched } };
-    this.rows.set(row.seq, alive);
-    foldOpened(this.state, alive);
+    const alive = rowAfterProgress(row, call, now);
+    if (alive !== null) this.#keepRunning(alive);
     return answer;
   }
 
@@ -102,7 +121,7 @@ export class PaperLedger {
     if (decision.do === 'nothing') return answerOf(row);
     const { certainty, costNanos } = call;
     const corrected = { ...row, known: { certainty, costNanos }, closed: closedOf(call) };
-    this.#post(correctionOf(row, decision, now));
+    this.#post({ ...correctionOf(row, decision, now), change: { before: row, after: corrected } });
     this.rows.set(row.seq, corrected);
     return answerOf(corrected);
   }
@@ -188,9 +207,13 @@ export class PaperLedger {
 
 /** What two states must have in common to be the same wallet. */
 export function essenceOf(state: WalletState): unknown {
-  const { balanceNanos, lastSeq, lastEntry, open, openSeqs, keys } = state;
+  const { balanceNanos, heldNanos, lastSeq, lastEntry, open, openSeqs, keys } = state;
   return {
     balanceNanos,
+    heldNanos,
+    conversations: toJson(state.conversations),
+    openConversations: [...state.conversations.open].toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    waryUntil: state.waryUntil,
     lastSeq,
     lastEntry,
     open: [...open].toSorted(([a], [b]) => a - b),

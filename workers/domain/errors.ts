@@ -26,6 +26,8 @@ export type RelayError =
       readonly kind: 'out-of-credit';
       readonly neededNanos: Nanos;
       readonly availableNanos: Nanos;
+      /** Of a request for one whole answer: what it would need as a stream, when that is less. */
+      readonly neededAsStreamNanos?: Nanos;
     }
   | {
       readonly kind: 'rate-limited';
@@ -200,13 +202,7 @@ const FACTS: FactsOf = {
     ),
   'not-offered': ({ what }) =>
     final([404, 'not_found_error'], 'not-offered', `${what} are not offered by this relay yet.`),
-  'out-of-credit': ({ neededNanos, availableNanos }) =>
-    final(
-      [429, 'billing_error'],
-      'out-of-credit',
-      `Credit is used up: this request needs about ${formatDollars(neededNanos)}, ` +
-        `available is ${formatDollars(availableNanos)}. Add credit and try again.`,
-    ),
+  'out-of-credit': (error) => final([429, 'billing_error'], 'out-of-credit', creditMessage(error)),
   'rate-limited': (error) => ({
     status: 429,
     errorClass: 'rate_limit_error',
@@ -280,6 +276,18 @@ export function facts(error: RelayError): ErrorFacts {
   // The table is keyed by kind; the compiler cannot follow the pair through the index.
   const of = FACTS[error.kind] as (e: RelayError) => ErrorFacts;
   return of(error);
+}
+
+function creditMessage(error: Extract<RelayError, { kind: 'out-of-credit' }>): string {
+  const { neededNanos, availableNanos, neededAsStreamNanos } = error;
+  const asStream =
+    neededAsStreamNanos === undefined
+      ? ''
+      : ` Streamed, it would need about ${formatDollars(neededAsStreamNanos)}.`;
+  return (
+    `Credit is used up: this request needs about ${formatDollars(neededNanos)}, ` +
+    `available is ${formatDollars(availableNanos)}.${asStream} Add credit and try again.`
+  );
 }
 
 function rateMessage(error: Extract<RelayError, { kind: 'rate-limited' }>): string {

@@ -6,7 +6,9 @@ import {
   admitCall,
   creditCall,
   HASH,
+  HOLD_NANOS,
   MODEL,
+  NEEDED_NANOS,
   NOW,
   settleCall,
   userCopy,
@@ -146,10 +148,10 @@ describe('admit', () => {
     const amountNanos = nanos(rest - TEN_DOLLARS);
     await wallet.ledger.credit(creditCall('txn_away', { kind: 'adjust', amountNanos }));
     const answer = await wallet.ledger.admit(admitCall(wallet.owner.keyId, newRequest()));
-    const error = { kind: 'out-of-credit', neededNanos: 5_000_000, availableNanos: rest };
+    const error = { kind: 'out-of-credit', neededNanos: NEEDED_NANOS, availableNanos: rest };
     expect(answer).toEqual({ ok: false, error });
     // The next grant pays the debt first.
-    await wallet.ledger.credit(creditCall('txn_back', { amountNanos: nanos(2) }));
+    await wallet.ledger.credit(creditCall('txn_back', { amountNanos: nanos(NEEDED_NANOS - rest) }));
     await admitted(wallet);
   });
 
@@ -262,6 +264,9 @@ describe('key-info', () => {
       openRequests: 1,
       usedNanos: 1_000_000,
       requests: 1,
+      heldNanos: HOLD_NANOS,
+      availableNanos: TEN_DOLLARS - 1_000_000 - HOLD_NANOS,
+      overrunNanos: 0,
     });
   });
 

@@ -3,7 +3,7 @@
 import type { KeyId, RequestId } from '../domain/ids';
 import type { Certainty, Closing, EntryKind } from '../domain/ledger/calls';
 import type { Copy } from '../domain/ledger/copies';
-import type { Closed, Correction, Entry, Opened, RequestRow } from '../domain/ledger/row';
+import type { Closed, Correction, Entry, Opened, RequestRow, RowHold } from '../domain/ledger/row';
 import type { Checkpoint } from '../domain/ledger/state';
 import { nanos } from '../domain/money';
 import type { Catalogue } from '../domain/pricing/catalogue';
@@ -32,6 +32,8 @@ const STEPS = [
   // `document`: JSON of a Batch. `change`: JSON of a Correction; entries from before have none.
   `CREATE TABLE batches (n INTEGER PRIMARY KEY, document TEXT NOT NULL) STRICT;
   ALTER TABLE entries ADD COLUMN change TEXT;`,
+  // `hold`: JSON of a RowHold; requests from before have none.
+  `ALTER TABLE requests ADD COLUMN hold TEXT;`,
 ] as const;
 
 type RequestRecord = {
@@ -51,6 +53,7 @@ type RequestRecord = {
   known_certainty: string | null;
   known_nanos: number | null;
   closed: string | null;
+  hold: string | null;
 };
 
 type EntryRecord = {
@@ -191,17 +194,16 @@ export class LedgerStorage {
 
   insertRow(row: RequestRow): void {
     this.#run(
-      'INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
       row.seq,
       row.requestId,
       row.keyId,
       row.admittedAt,
       row.leaseUntil,
       row.opened === null ? null : JSON.stringify(row.opened),
-      row.progress?.n ?? null,
-      row.progress === null ? null : nanos(row.progress.costNanos),
-      row.progress === null ? null : Number(row.progress.dispatched),
+      ...progressBindings(row),
       ...closingBindings(row),
+      holdBinding(row),
     );
   }
 
@@ -215,15 +217,14 @@ export class LedgerStorage {
     );
   }
 
-  keepProgress(row: RequestRow): void {
-    if (row.progress === null) return;
+  /** Writes what changes while a request runs: its lease, its last sign of life, its hold. */
+  keepRunning(row: RequestRow): void {
     this.#run(
-      'UPDATE requests SET lease_until = ?, progress_n = ?, progress_nanos = ?, dispatched = ? ' +
-        'WHERE seq = ?',
+      'UPDATE requests SET lease_until = ?, progress_n = ?, progress_nanos = ?, dispatched = ?, ' +
+        'hold = ? WHERE seq = ?',
       row.leaseUntil,
-      row.progress.n,
-      nanos(row.progress.costNanos),
-      Number(row.progress.dispatched),
+      ...progressBindings(row),
+      holdBinding(row),
       row.seq,
     );
   }
@@ -263,6 +264,15 @@ export class LedgerStorage {
   probe(): void {
     this.#run('SELECT 1 AS one');
   }
+}
+
+function progressBindings({ progress }: RequestRow): SqlStorageValue[] {
+  if (progress === null) return [null, null, null];
+  return [progress.n, nanos(progress.costNanos), Number(progress.dispatched)];
+}
+
+function holdBinding({ hold }: RequestRow): SqlStorageValue {
+  return hold === undefined ? null : JSON.stringify(hold);
 }
 
 function closingBindings(row: RequestRow): SqlStorageValue[] {
@@ -311,6 +321,7 @@ function rowOf(record: RequestRecord): RequestRow {
             costNanos: nanos(record.known_nanos ?? 0),
           },
     closed: record.closed === null ? null : (JSON.parse(record.closed) as Closed),
+    ...(record.hold === null ? {} : { hold: JSON.parse(record.hold) as RowHold }),
   };
 }
 

@@ -9,26 +9,28 @@ import type {
   AdmitCall,
   CreditAnswer,
   CreditCall,
+  ExtendAnswer,
+  ExtendCall,
   KeyInfo,
-  Lease,
   LedgerPort,
   ProgressAnswer,
   ProgressCall,
   SettleAnswer,
   SettleCall,
 } from '../domain/ledger/calls';
+import { decideAdmit } from '../domain/ledger/admission';
 import { readClock } from '../domain/ledger/clock';
 import type { Copy } from '../domain/ledger/copies';
 import type { Copies } from '../domain/ledger/decide';
 import {
   checkKey,
   correctionOf,
-  decideAdmit,
   decideProgress,
   decideSettle,
-  LEASE_MS,
   recover,
 } from '../domain/ledger/decide';
+import { decideExtend, rowAfterProgress } from '../domain/ledger/held';
+import { keyInfoOf } from '../domain/ledger/key-info';
 import {
   answerOf,
   closedOf,
@@ -38,7 +40,7 @@ import {
   openRow,
   strangerRow,
 } from '../domain/ledger/lease';
-import type { Entry, Opened, Outcome, RequestRow } from '../domain/ledger/row';
+import type { Entry, Outcome, RequestRow } from '../domain/ledger/row';
 import type { WalletState } from '../domain/ledger/state';
 import {
   checkpointOf,
@@ -48,16 +50,16 @@ import {
   openRowOf,
   rebuild,
 } from '../domain/ledger/state';
-import { ZERO_NANOS } from '../domain/money';
+import { subtractNanos, ZERO_NANOS } from '../domain/money';
 import type { Catalogue } from '../domain/pricing/catalogue';
 import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
 import { MINUTE_MS, SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
-import { poolOf } from '../platform/objects';
 import { CopyShelf } from './copy-shelf';
 import { LedgerFlush } from './ledger-flush';
 import { LedgerStorage } from './ledger-storage';
+import { PriceShelf } from './price-shelf';
 
 /** Closed rows between two checkpoints: waking reads at most as many rows again. */
 const CHECKPOINT_EVERY = 500;
@@ -72,11 +74,11 @@ const ALARM_SLACK_MS = 5 * SECOND_MS;
 export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   readonly #storage: LedgerStorage;
   readonly #copies: CopyShelf;
+  readonly #prices: PriceShelf;
   readonly #state: WalletState;
   readonly #flush: LedgerFlush;
   /** Row numbers of closed requests by id, for at least RECENT_MS. */
   readonly #recent = new Map<RequestId, { readonly seq: number; readonly closedAt: number }>();
-  #catalogue: Catalogue | null;
   #alarmAt: number | null = null;
   /** Highest row number of the checkpoint in storage. */
   #checkpointSeq = 0;
@@ -85,7 +87,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     super(ctx, env);
     this.#storage = new LedgerStorage(ctx.storage.sql);
     this.#copies = new CopyShelf(this.#storage, env);
-    this.#catalogue = this.#storage.catalogue();
+    this.#prices = new PriceShelf(this.#storage, env);
     this.#state = this.#rebuild();
     const [storage, state, wallet] = [this.#storage, this.#state, () => this.#copies.wallet()];
     this.#flush = new LedgerFlush({ env, storage, state, wallet });
@@ -123,14 +125,18 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
 
     const { copies, catalogue } = prepared.value;
     const now = this.#now();
-    const { balanceNanos } = this.#state;
-    const decision = decideAdmit(call, { copies, catalogue, balanceNanos, now });
+    const decision = decideAdmit(call, { copies, catalogue, state: this.#state, now });
     this.#copies.renewBehind(call.keyId, this.ctx);
     if (!decision.ok) return { ok: false, error: decision.error };
+    const { hold } = decision.value;
     const facts = { admission: decision.value, catalogue, now, copies };
     const opened = openedOf(call, facts);
-    if (opened === null) return { ok: true, lease: freeLease(call, facts) };
-    return { ok: true, lease: this.#open(opened, copies, now) };
+    if (opened === null || hold === null) return { ok: true, lease: freeLease(call, facts) };
+    const row = openRow(opened, { seq: this.#state.lastSeq + 1, now, hold });
+    this.#storage.insertRow(row);
+    foldOpened(this.#state, row);
+    this.#wakeAt(row.leaseUntil + ALARM_SLACK_MS);
+    return { ok: true, lease: leaseOf(row, opened, copies.wallet.id) };
   }
 
   /** The answer that this id got before, if it is known. */
@@ -148,52 +154,40 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   /** What the decision needs, if it is all in memory: the warm path awaits nothing. */
   #prepared(call: AdmitCall): Result<Prepared, RelayError> | null {
     const copies = this.#copies.of(call.keyId);
-    const catalogue = this.#catalogue;
-    if (copies === null || catalogue === null) return null;
-    if (catalogue.version < (call.pricesVersion ?? 0)) return null;
-    return ok({ copies, catalogue });
+    const catalogue = this.#prices.held(call.pricesVersion ?? 0);
+    return copies === null || catalogue === null ? null : ok({ copies, catalogue });
   }
 
   async #prepare(call: AdmitCall): Promise<Result<Prepared, RelayError>> {
     const [loaded, fresh] = await Promise.all([
       this.#copies.load(call.keyId),
-      this.#freshCatalogue(call.pricesVersion ?? 0),
+      this.#prices.fresh(call.pricesVersion ?? 0),
     ]);
     // Nothing is stored for a key that does not exist.
     if (!loaded.ok) return loaded;
     if (!fresh.ok) return fresh;
     // A push may have come in while Pool was asked: what is held now decides.
     const copies = this.#copies.of(call.keyId) ?? loaded.value;
-    return ok({ copies, catalogue: this.#keepCatalogue(fresh.value) });
+    return ok({ copies, catalogue: this.#prices.keep(fresh.value) });
   }
 
-  async #freshCatalogue(atLeast: number): Promise<Result<Catalogue, RelayError>> {
-    const held = this.#catalogue;
-    if (held !== null && held.version >= atLeast) return ok(held);
-    const answer = await poolOf(this.env)
-      .snapshot(held?.version ?? null)
-      .catch((): Result<never, RelayError> => fail(POOL_BUSY));
-    if (!answer.ok) return held === null ? answer : ok(held);
-    if (answer.value === 'unchanged') return held === null ? fail(POOL_BUSY) : ok(held);
-    return ok(answer.value.catalogue);
+  async extend(call: ExtendCall): Promise<ExtendAnswer> {
+    const row = this.#find(call.requestId, call.seq);
+    const now = this.#now();
+    const copies = row === null ? null : this.#copies.of(row.keyId);
+    const standing = decideProgress(row, copies, now);
+    if (standing.state !== 'open') return standing;
+    if (row === null) return { state: 'unknown' };
+    const { balanceNanos, heldNanos } = this.#state;
+    const availableNanos = subtractNanos(balanceNanos, heldNanos);
+    const extended = decideExtend(row, call, { availableNanos, now });
+    if (extended.row !== null) this.#keepRunning(extended.row);
+    return extended.answer;
   }
 
-  /** The higher version stays; a lower one is a late answer. */
-  #keepCatalogue(fresh: Catalogue): Catalogue {
-    if (this.#catalogue !== null && this.#catalogue.version >= fresh.version) {
-      return this.#catalogue;
-    }
-    this.#catalogue = fresh;
-    this.#storage.keepCatalogue(fresh);
-    return fresh;
-  }
-
-  #open(opened: Opened, copies: Copies, now: number): Lease {
-    const row = openRow(opened, { seq: this.#state.lastSeq + 1, now });
-    this.#storage.insertRow(row);
+  #keepRunning(row: RequestRow): void {
+    this.#storage.keepRunning(row);
     foldOpened(this.#state, row);
-    this.#wakeAt(row.leaseUntil + ALARM_SLACK_MS);
-    return leaseOf(row, opened, copies.wallet.id);
   }
 
   async progress(call: ProgressCall): Promise<ProgressAnswer> {
@@ -202,11 +196,8 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     const copies = row === null ? null : this.#copies.of(row.keyId);
     const answer = decideProgress(row, copies, now);
     if (row === null || row.outcome !== null) return answer;
-    if (row.progress !== null && row.progress.n >= call.n) return answer;
-    const { n, costNanos, dispatched } = call;
-    const alive = { ...row, leaseUntil: now + LEASE_MS, progress: { n, costNanos, dispatched } };
-    this.#storage.keepProgress(alive);
-    foldOpened(this.#state, alive);
+    const alive = rowAfterProgress(row, call, now);
+    if (alive !== null) this.#keepRunning(alive);
     return answer;
   }
 
@@ -302,21 +293,8 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   }): Promise<Result<KeyInfo, RelayError>> {
     const loaded = await this.#copies.load(call.keyId);
     if (!loaded.ok) return loaded;
-    const { key, wallet } = loaded.value;
     const refusal = checkKey(loaded.value, call.keyHash, this.#now());
-    if (refusal !== null) return fail(refusal);
-    const totals = this.#state.keys.get(call.keyId);
-    return ok({
-      keyId: key.id,
-      name: key.name,
-      status: 'active',
-      expiresAt: key.expiresAt,
-      walletId: wallet.id,
-      balanceNanos: this.#state.balanceNanos,
-      openRequests: this.#state.open.size,
-      usedNanos: totals?.usedNanos ?? ZERO_NANOS,
-      requests: totals?.requests ?? 0,
-    });
+    return refusal === null ? ok(keyInfoOf(loaded.value, this.#state)) : fail(refusal);
   }
 
   async ping(): Promise<'ok'> {
@@ -392,5 +370,3 @@ interface Prepared {
   readonly copies: Copies;
   readonly catalogue: Catalogue;
 }
-
-const POOL_BUSY: RelayError = { kind: 'busy', what: 'pool', retryAfterMs: SECOND_MS };

@@ -233,11 +233,18 @@ export interface KeyInfo {
   /** All-time, of this key. */
   readonly usedNanos: Nanos;
   readonly requests: number;
+  /** What the wallet's open requests hold together. Absent from an older object, as what follows. */
+  readonly heldNanos?: Nanos;
+  /** Balance less holds. */
+  readonly availableNanos?: Nanos;
+  /** All-time, of this key: what requests cost above what was set aside for them. */
+  readonly overrunNanos?: Nanos;
 }
 
 /** The Ledger object as callers see it (platform/objects.ts gives the stub). */
 export interface LedgerPort {
   admit(call: AdmitCall): Promise<AdmitAnswer>;
+  extend(call: ExtendCall): Promise<ExtendAnswer>;
   progress(call: ProgressCall): Promise<ProgressAnswer>;
   settle(call: SettleCall): Promise<SettleAnswer>;
   credit(call: CreditCall): Promise<CreditAnswer>;

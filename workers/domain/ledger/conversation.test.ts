@@ -4,6 +4,7 @@ import {
   admitCall,
   CATALOGUE,
   copiesOf,
+  HOLD,
   idOf,
   MODEL,
   NOW,
@@ -189,7 +190,7 @@ function closedRow({ counts, flags = [], certainty = 'reported', tag = 'a' }: Di
   const figures = { certainty, costNanos: ZERO_NANOS };
   const details = { model: MODEL, accountId: null, status: 200, attempts: [], timings: null };
   return {
-    ...openRow(opened, { seq: 5, now: NOW }),
+    ...openRow(opened, { seq: 5, now: NOW, hold: HOLD }),
     outcome: { closing: 'completed', ...figures, closedAt: NOW },
     known: figures,
     closed: { closing: 'completed', usage, ...details },

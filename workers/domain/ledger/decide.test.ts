@@ -5,6 +5,7 @@ import {
   CATALOGUE,
   copiesOf,
   HASH,
+  HOLD,
   idOf,
   keyCopy,
   LIKELY_INPUT_NANOS,
@@ -16,35 +17,23 @@ import {
   walletCopy,
 } from '../../../tests/support/ledger';
 import { nanos, ZERO_NANOS } from '../money';
-import type { AdmitCall, Closing } from './calls';
+import type { Closing } from './calls';
 import { CERTAINTIES } from './calls';
 import type { Copies } from './decide';
-import {
-  checkKey,
-  correctionOf,
-  decideAdmit,
-  decideProgress,
-  decideSettle,
-  LEASE_MS,
-  recover,
-} from './decide';
+import { checkKey, correctionOf, decideProgress, decideSettle, LEASE_MS, recover } from './decide';
 import { openedOf, openRow } from './lease';
 import type { Progress, RequestRow } from './row';
 
 const OWNER = ownerOf(1);
 const REQUEST = idOf('request', 1);
 const COPIES = copiesOf(OWNER);
-const FACTS = { copies: COPIES, catalogue: CATALOGUE, balanceNanos: nanos(1), now: NOW };
-
-function call(differs?: Partial<AdmitCall>): AdmitCall {
-  return admitCall(OWNER.keyId, REQUEST, differs);
-}
+const FACTS = { copies: COPIES, catalogue: CATALOGUE, now: NOW };
 
 function openedRow(): RequestRow {
   const admission = { model: MODEL, price: PRICE, likelyInputNanos: LIKELY_INPUT_NANOS };
-  const opened = openedOf(call(), { ...FACTS, admission });
+  const opened = openedOf(admitCall(OWNER.keyId, REQUEST), { ...FACTS, admission });
   if (opened === null) throw new Error('not opened');
-  return openRow(opened, { seq: 1, now: NOW });
+  return openRow(opened, { seq: 1, now: NOW, hold: HOLD });
 }
 
 describe('checkKey', () => {
@@ -83,57 +72,6 @@ describe('checkKey', () => {
       wallet: walletCopy(OWNER, { status: 'suspended' }),
     };
     expect(checkKey(fallen, 'wrong', NOW)).toEqual(checkKey(COPIES, 'wrong', NOW));
-  });
-});
-
-describe('decideAdmit', () => {
-  it('admits at the smallest balance, with the row in force and the likely input', () => {
-    const admission = { model: MODEL, price: PRICE, likelyInputNanos: LIKELY_INPUT_NANOS };
-    expect(decideAdmit(call(), FACTS)).toEqual({ ok: true, value: admission });
-  });
-
-  it('resolves aliases, and refuses what has no row at this date', () => {
-    const alias = decideAdmit(call({ model: 'claude-opus-latest' }), FACTS);
-    expect(alias).toMatchObject({ value: { model: MODEL } });
-    const rows = [{ ...PRICE, effectiveFrom: NOW + 1 }];
-    const early = decideAdmit(call(), { ...FACTS, catalogue: { ...CATALOGUE, rows } });
-    expect(early).toMatchObject({ error: { kind: 'unknown-model', model: MODEL } });
-    const constructor = decideAdmit(call({ model: 'constructor' }), FACTS);
-    expect(constructor).toMatchObject({ error: { kind: 'unknown-model' } });
-  });
-
-  it('asks first the key, then models and held ids, then the balance', () => {
-    const heldIds = [{ field: 'file_id', id: 'file_1' }];
-    const wrong = { keyHash: 'wrong', model: 'gpt', heldIds };
-    const poor = { ...FACTS, balanceNanos: ZERO_NANOS };
-    expect(decideAdmit(call(wrong), poor)).toMatchObject({ error: { kind: 'unauthenticated' } });
-    const held = call({ heldIds });
-    expect(decideAdmit(held, poor)).toMatchObject({ error: { kind: 'held-elsewhere' } });
-    const model = call({ model: 'gpt' });
-    expect(decideAdmit(model, poor)).toMatchObject({ error: { kind: 'unknown-model' } });
-    const fallback = call({ fallbackModels: [MODEL, 'gpt'] });
-    expect(decideAdmit(fallback, poor)).toMatchObject({ error: { model: 'gpt' } });
-    expect(decideAdmit(call(), poor)).toMatchObject({ error: { kind: 'out-of-credit' } });
-  });
-
-  it('never admits a metered request without a price or a balance, whatever it says', () => {
-    const calls = fc.record({
-      model: fc.constantFrom(null, MODEL, 'claude-opus-latest', 'gpt'),
-      keyHash: fc.constantFrom(HASH, 'wrong'),
-      class: fc.constantFrom('metered' as const, 'free' as const),
-    });
-    const balances = fc.integer({ min: -2, max: 2 });
-    fc.assert(
-      fc.property(calls, balances, (differs, balance) => {
-        const balanceNanos = nanos(balance);
-        const answer = decideAdmit(call(differs), { ...FACTS, balanceNanos });
-        const isMetered = differs.class === 'metered';
-        const known = differs.model === MODEL || differs.model === 'claude-opus-latest';
-        const may = isMetered ? known && balance > 0 : known || differs.model === null;
-        expect(answer.ok).toBe(may && differs.keyHash === HASH);
-        if (answer.ok && isMetered) expect(answer.value.price).toBe(PRICE);
-      }),
-    );
   });
 });
 

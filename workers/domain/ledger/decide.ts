@@ -1,17 +1,13 @@
-// What the ledger answers: to a request that wants in, to one that ends, to one that runs.
-// Plain functions of what is stored; the object loads, calls and stores.
+// What the ledger answers to a request that ends and to one that runs, and whether a key may do
+// anything at all; who is let in is admission.ts. Plain functions of what is stored; the object
+// loads, calls and stores.
 
 import type { RelayError } from '../errors';
 import type { RequestId } from '../ids';
 import type { Nanos } from '../money';
 import { subtractNanos, ZERO_NANOS } from '../money';
-import type { Catalogue, PriceRow } from '../pricing/catalogue';
-import { likelyInputNanos } from '../pricing/estimate';
-import { findPrice, resolveModel } from '../pricing/find';
-import type { Result } from '../result';
-import { fail, ok } from '../result';
 import { MINUTE_MS } from '../time';
-import type { AdmitCall, Certainty, Closing, ProgressAnswer, SettleCall } from './calls';
+import type { Certainty, Closing, ProgressAnswer, SettleCall } from './calls';
 import { CERTAINTIES } from './calls';
 import type { KeyCopy, UserCopy, WalletCopy } from './copies';
 import type { Entry, Outcome, RequestRow } from './row';
@@ -39,52 +35,6 @@ export function checkKey(copies: Copies, keyHash: string, now: number): RelayErr
   if (user.status !== 'active') return { kind: 'forbidden', why: 'user-suspended' };
   if (wallet.status !== 'active') return { kind: 'forbidden', why: 'wallet-suspended' };
   return null;
-}
-
-/** What a request that may run is priced with. */
-export interface Admission {
-  /** null where the request names no model. */
-  readonly model: string | null;
-  readonly price: PriceRow | null;
-  readonly likelyInputNanos: Nanos;
-}
-
-export interface AdmitFacts {
-  readonly copies: Copies;
-  readonly catalogue: Catalogue;
-  readonly balanceNanos: Nanos;
-  readonly now: number;
-}
-
-/** The one decision before dispatch: key, model, credit, in this order. */
-export function decideAdmit(call: AdmitCall, known: AdmitFacts): Result<Admission, RelayError> {
-  const refusal = checkKey(known.copies, call.keyHash, known.now);
-  if (refusal !== null) return fail(refusal);
-  for (const model of call.fallbackModels) {
-    if (resolveModel(known.catalogue, model) === null)
-      return fail({ kind: 'unknown-model', model });
-  }
-  // Nothing that a provider holds is recorded for any wallet, so every such id is another's.
-  const [held] = call.heldIds;
-  if (held !== undefined) return fail({ kind: 'held-elsewhere', field: held.field });
-  if (call.model === null && call.class === 'metered') {
-    // Without a model there is no price, no row and so nobody who pays.
-    return fail({ kind: 'bad-request', message: 'model: Field required' });
-  }
-  if (call.model === null) return ok({ model: null, price: null, likelyInputNanos: ZERO_NANOS });
-  const model = resolveModel(known.catalogue, call.model);
-  const price = model === null ? null : findPrice(known.catalogue, model, known.now);
-  if (price === null) return fail({ kind: 'unknown-model', model: call.model });
-  if (call.class === 'free') return ok({ model, price, likelyInputNanos: ZERO_NANOS });
-  const needed = likelyInputNanos(call.sizes, price);
-  if (known.balanceNanos <= 0) {
-    return fail({
-      kind: 'out-of-credit',
-      neededNanos: needed,
-      availableNanos: known.balanceNanos,
-    });
-  }
-  return ok({ model, price, likelyInputNanos: needed });
 }
 
 export type SettleDecision =

@@ -3,6 +3,7 @@ import {
   admitCall,
   CATALOGUE,
   copiesOf,
+  HOLD,
   idOf,
   LIKELY_INPUT_NANOS,
   MODEL,
@@ -29,7 +30,7 @@ describe('an opened row', () => {
 
   it('stands for the same lease before and after it was written down as JSON', () => {
     if (opened === null) throw new Error('not opened');
-    const row = openRow(opened, { seq: 4, now: NOW });
+    const row = openRow(opened, { seq: 4, now: NOW, hold: HOLD });
     const lease = leaseOf(row, opened, OWNER.walletId);
     expect(lease).toEqual({
       ...OWNER,
@@ -40,6 +41,13 @@ describe('an opened row', () => {
       pricesVersion: CATALOGUE.version,
       admittedAt: NOW,
       likelyInputNanos: LIKELY_INPUT_NANOS,
+      hold: {
+        heldOutputTokensUpTo: 1_000,
+        outputTokensMax: 1_000,
+        outputPicosPerToken: 20_000_000,
+        boundNanos: 16_500_000,
+        reportInput: false,
+      },
     });
     const read = JSON.parse(JSON.stringify(row)) as typeof row;
     expect(read).toEqual(row);
@@ -48,7 +56,7 @@ describe('an opened row', () => {
 
   it('is open for a lease’s length and keeps what the request said of itself', () => {
     if (opened === null) throw new Error('not opened');
-    const row = openRow(opened, { seq: 4, now: NOW });
+    const row = openRow(opened, { seq: 4, now: NOW, hold: HOLD });
     expect(row).toMatchObject({ leaseUntil: NOW + MINUTE_MS, outcome: null, known: null });
     expect(row.opened).toMatchObject({ tags: call.tags, sizes: call.sizes });
     expect(() => answerOf(row)).toThrow('row 4 is open');

@@ -4,13 +4,15 @@
 import type { WalletId } from '../ids';
 import { ZERO_NANOS } from '../money';
 import type { Catalogue } from '../pricing/catalogue';
+import type { Admission } from './admission';
 import type { AdmitCall, Lease, SettleAnswer, SettleCall } from './calls';
-import type { Admission, Copies } from './decide';
+import type { Copies } from './decide';
 import { LEASE_MS } from './decide';
-import type { Closed, Opened, RequestRow } from './row';
+import { leaseHoldOf } from './held';
+import type { Closed, Opened, RequestRow, RowHold } from './row';
 
 export interface OpeningFacts {
-  readonly admission: Admission;
+  readonly admission: Omit<Admission, 'hold'>;
   readonly copies: Copies;
   readonly catalogue: Catalogue;
   /** Unix ms by the object's clock. */
@@ -50,11 +52,14 @@ interface Place {
   readonly now: number;
 }
 
-/** The open row of a request that has just been admitted. */
-export function openRow(opened: Opened, { seq, now }: Place): RequestRow {
+/** The open row of a request that has just been admitted with this hold. */
+export function openRow(
+  opened: Opened,
+  { seq, now, hold }: Place & { readonly hold: RowHold },
+): RequestRow {
   const { requestId, keyId } = opened;
   const leaseUntil = now + LEASE_MS;
-  return { seq, requestId, keyId, admittedAt: now, leaseUntil, opened, ...NOT_CLOSED };
+  return { seq, requestId, keyId, admittedAt: now, leaseUntil, opened, ...NOT_CLOSED, hold };
 }
 
 /** The row of a request that the object did not admit or no longer knows; it is closed at once. */
@@ -80,6 +85,7 @@ export function leaseOf(row: RequestRow, opened: Opened, walletId: WalletId): Le
     pricesVersion,
     admittedAt: row.admittedAt,
     likelyInputNanos,
+    ...(row.hold === undefined ? {} : { hold: leaseHoldOf(row.hold) }),
   };
 }
 

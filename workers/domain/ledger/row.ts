@@ -14,6 +14,7 @@ import type {
   RequestTags,
   Timings,
 } from './calls';
+import type { Hold } from './hold';
 
 /** What admit wrote down: enough to answer the same lease again. */
 export interface Opened {
@@ -59,6 +60,22 @@ export interface Progress {
   readonly dispatched: boolean;
 }
 
+/** What is set aside for a request, and what it was admitted with. */
+export interface RowHold {
+  /** As it stands now; after the closing as it last stood. */
+  readonly parts: Hold;
+  /** U: what input and server tools cost at most. */
+  readonly boundNanos: Nanos;
+  /** What admit set aside for them; less than U at a low balance. */
+  readonly setAsideNanos: Nanos;
+  /** Upper bound of the prompt, without what server tools add. */
+  readonly inputTokens: number;
+  readonly outputTokensMax: number;
+  readonly outputPicosPerToken: number;
+  /** The input cost is to be reported as soon as it is known. */
+  readonly reportInput: boolean;
+}
+
 export interface RequestRow {
   readonly seq: number;
   readonly requestId: RequestId;
@@ -68,6 +85,8 @@ export interface RequestRow {
   /** null only in a row that a settle wrote for a request that the object never admitted. */
   readonly opened: Opened | null;
   readonly progress: Progress | null;
+  /** Absent: nothing was ever held, as for a request that was never admitted. */
+  readonly hold?: RowHold;
   /** The first closing; never changes. */
   readonly outcome: Outcome | null;
   /** The best-known figure: equals `outcome` until a settle of higher certainty corrects it. */

@@ -4,7 +4,10 @@ import {
   admitCall,
   copiesOf,
   creditCall,
+  extendCall,
+  HOLD_NANOS,
   idOf,
+  MODEL,
   NOW,
   ownerOf,
   progressCall,
@@ -14,6 +17,9 @@ import {
 import { essenceOf, PaperLedger } from '../../../tests/support/paper-ledger';
 import { nanos } from '../money';
 import { HOUR_MS, SECOND_MS } from '../time';
+import type { Usage } from '../usage/tokens';
+import { NO_TOKENS } from '../usage/tokens';
+import type { AdmitCall } from './calls';
 import type { Entry } from './row';
 import type { Checkpoint } from './state';
 import {
@@ -32,7 +38,15 @@ const OTHER_KEY = idOf('key', 2);
 type Step =
   | { readonly do: 'admit' | 'void' | 'evict'; readonly who: number }
   | { readonly do: 'progress' | 'credit' | 'correct'; readonly who: number; readonly cost: number }
-  | { readonly do: 'settle'; readonly who: number; readonly cost: number; readonly sure: boolean }
+  | {
+      readonly do: 'settle';
+      readonly who: number;
+      readonly cost: number;
+      readonly sure: boolean;
+      /** Above 4,125 at PRICE the wallet becomes wary; 0: no usage is known. */
+      readonly input: number;
+    }
+  | { readonly do: 'extend'; readonly who: number; readonly upTo: number }
   | { readonly do: 'alarm'; readonly who: number; readonly passedMs: number };
 
 const who = fc.nat(9);
@@ -40,7 +54,14 @@ const cost = fc.nat(1_000_000_000);
 const steps = fc.oneof(
   fc.record({ do: fc.constantFrom('admit', 'admit', 'void', 'evict'), who }),
   fc.record({ do: fc.constantFrom('progress', 'credit', 'correct'), who, cost }),
-  fc.record({ do: fc.constant('settle'), who, cost, sure: fc.boolean() }),
+  fc.record({
+    do: fc.constant('settle'),
+    who,
+    cost,
+    sure: fc.boolean(),
+    input: fc.constantFrom(0, 100, 4_125, 5_000),
+  }),
+  fc.record({ do: fc.constant('extend'), who, upTo: fc.nat(2_000) }),
   fc.record({ do: fc.constant('alarm'), who, passedMs: fc.nat(100 * SECOND_MS) }),
 ) as fc.Arbitrary<Step>;
 const histories = fc.array(steps, { minLength: 1, maxLength: 40 });
@@ -57,7 +78,7 @@ function take(ledger: PaperLedger, step: Step, index: number): void {
   const named = { seq: null, requestId, keyId };
   switch (step.do) {
     case 'admit':
-      ledger.admit(admitCall(keyId, requestId));
+      ledger.admit(admitCall(keyId, requestId, conversing(step.who)));
       return;
     case 'void':
       ledger.settle(voidCall(keyId, requestId));
@@ -67,7 +88,10 @@ function take(ledger: PaperLedger, step: Step, index: number): void {
       return;
     case 'progress':
       ledger.progress(
-        progressCall({ seq: 1, requestId }, { n: index, costNanos: nanos(step.cost) }),
+        progressCall(
+          { seq: 1, requestId },
+          { n: index, costNanos: nanos(step.cost), inputNanos: nanos(step.cost % 20_000_000) },
+        ),
       );
       return;
     case 'credit':
@@ -78,13 +102,30 @@ function take(ledger: PaperLedger, step: Step, index: number): void {
       return;
     case 'settle': {
       const certainty = step.sure ? 'reported' : 'estimated';
-      ledger.settle(settleCall(named, { certainty, costNanos: nanos(step.cost) }));
+      const usage = usageOf(step.input);
+      ledger.settle(settleCall(named, { certainty, usage, costNanos: nanos(step.cost) }));
       return;
     }
+    case 'extend':
+      ledger.extend(extendCall({ seq: 1, requestId }, step.upTo));
+      return;
     case 'alarm':
       ledger.wallClock += step.passedMs;
       ledger.alarm();
   }
+}
+
+/** Three conversations, and requests without one. */
+function conversing(who: number): Partial<AdmitCall> {
+  const { sizes } = admitCall(OWNER.keyId, idOf('request', who));
+  const conversation = who % 4 === 0 ? null : `talk-${who % 4}`;
+  return { conversation, sizes: { ...sizes, maxTokens: 2_000 } };
+}
+
+function usageOf(input: number): Usage {
+  const terms = { speed: null, geo: null, tier: null };
+  const entry = { model: MODEL, counts: { ...NO_TOKENS, input }, terms };
+  return { entries: input === 0 ? [] : [entry], flags: [] };
 }
 
 describe('the fold', () => {
@@ -127,7 +168,7 @@ describe('the fold', () => {
   it('counts as closed since the checkpoint what waking found closed after it', () => {
     const ledger = newLedger(Number.POSITIVE_INFINITY);
     for (const [index, id] of [1, 2, 3].entries()) {
-      take(ledger, { do: 'settle', who: id, cost: 1, sure: true }, index);
+      take(ledger, { do: 'settle', who: id, cost: 1, sure: true, input: 0 }, index);
     }
     expect(ledger.rebuiltFrom(null).closedSinceCheckpoint).toBe(3);
     expect(ledger.rebuiltFrom(checkpointOf(ledger.state)).closedSinceCheckpoint).toBe(0);
@@ -156,7 +197,7 @@ describe('the fold', () => {
     foldEntry(state, ofKey);
     expect(state.keys.size).toBe(0);
     foldEntry(state, { ...ofKey, n: 2, kind: 'correction' });
-    expect(state.keys.get(OWNER.keyId)).toEqual({ usedNanos: -5, requests: 0 });
+    expect(state.keys.get(OWNER.keyId)).toEqual({ usedNanos: -5, requests: 0, overrunNanos: 0 });
   });
 
   it('takes nothing of an amount that its sums cannot hold', () => {
@@ -164,7 +205,7 @@ describe('the fold', () => {
     foldEntry(state, entry(-Number.MAX_SAFE_INTEGER, 1));
     const ledger = newLedger(3);
     take(ledger, { do: 'admit', who: 2 }, 0);
-    take(ledger, { do: 'settle', who: 2, cost: 1, sure: true }, 1);
+    take(ledger, { do: 'settle', who: 2, cost: 1, sure: true, input: 0 }, 1);
     const closed = ledger.rows.get(1);
     if (closed === undefined) throw new Error('no row');
     foldOpened(state, { ...closed, outcome: null });
@@ -181,6 +222,69 @@ function entry(amountNanos: number, n: number): Entry {
   return { ...rest, n, entryId: `txn_${n}`, amountNanos: nanos(amountNanos) };
 }
 
+describe('holds', () => {
+  const REQUEST = { seq: 1, requestId: idOf('request', 1) };
+  const reported = (inputTokens: number, costNanos: number) =>
+    settleCall(
+      { ...REQUEST, keyId: OWNER.keyId },
+      { usage: usageOf(inputTokens), costNanos: nanos(costNanos) },
+    );
+
+  function running(): PaperLedger {
+    const ledger = newLedger(3);
+    ledger.admit(admitCall(OWNER.keyId, REQUEST.requestId, { conversation: 'talk' }));
+    return ledger;
+  }
+
+  it('take what the row holds, or what it has cost so far, until it is closed', () => {
+    const ledger = running();
+    expect(ledger.state.heldNanos).toBe(HOLD_NANOS);
+    ledger.progress(progressCall(REQUEST, { n: 1, inputNanos: nanos(500_000) }));
+    expect(ledger.state.heldNanos).toBe(20_500_000);
+    ledger.progress(progressCall(REQUEST, { n: 2, costNanos: nanos(90_000_000) }));
+    expect(ledger.state.heldNanos).toBe(90_000_000);
+    ledger.settle(reported(10, 1));
+    expect(ledger.state.heldNanos).toBe(0);
+  });
+
+  it('that a cost passes are overrun of the key, by the figures known last', () => {
+    const ledger = running();
+    ledger.progress(progressCall(REQUEST, { costNanos: nanos(HOLD_NANOS + 7) }));
+    ledger.wallClock += 100 * SECOND_MS;
+    ledger.alarm();
+    expect(ledger.state.keys.get(OWNER.keyId)).toMatchObject({ overrunNanos: 7 });
+    ledger.settle(reported(10, HOLD_NANOS + 2));
+    expect(ledger.state.keys.get(OWNER.keyId)).toMatchObject({ overrunNanos: 2 });
+  });
+
+  it('of later requests follow what a conversation has shown', () => {
+    const ledger = running();
+    ledger.settle(reported(700, 1));
+    const known = [...ledger.state.conversations.known.values()];
+    expect(known).toMatchObject([{ tag: 'talk', promptTokens: 700, seq: 1 }]);
+    expect(ledger.state.conversations.open.size).toBe(0);
+  });
+
+  it('make a wallet wary for a day once the input has cost more than its bound', () => {
+    const within = running();
+    within.settle(reported(4_125, 1));
+    expect(within.state.waryUntil).toBe(0);
+    const beyond = running();
+    beyond.settle(reported(4_126, 1));
+    expect(beyond.state.waryUntil).toBe(NOW + 24 * HOUR_MS);
+  });
+
+  it('and overrun of a checkpoint that did not know them are none', () => {
+    const ledger = running();
+    ledger.settle(reported(10, 1));
+    const { seq, entry, openSeqs, balanceNanos, lastSeenAt } = checkpointOf(ledger.state);
+    const keys = [[OWNER.keyId, { usedNanos: nanos(1), requests: 1 }]] as const;
+    const older = { seq, entry, openSeqs, balanceNanos, keys, lastSeenAt };
+    expect(ledger.rebuiltFrom(older)).toMatchObject({ heldNanos: 0, waryUntil: 0 });
+    expect(ledger.rebuiltFrom(older).keys.get(OWNER.keyId)).toMatchObject({ overrunNanos: 0 });
+  });
+});
+
 describe('rebuild', () => {
   it('of nothing is a wallet in which nothing has happened, with the clock as it is', () => {
     const stored = { checkpoint: null, rows: [], entries: [], wallClock: NOW };
@@ -196,7 +300,7 @@ describe('rebuild', () => {
     const checkpoint = checkpointOf(ledger.state);
     expect(ledger.rebuiltFrom(checkpoint).lastSeenAt).toBe(NOW + 5_000);
     ledger.wallClock += 20_000;
-    take(ledger, { do: 'settle', who: 1, cost: 1, sure: true }, 1);
+    take(ledger, { do: 'settle', who: 1, cost: 1, sure: true, input: 0 }, 1);
     ledger.wallClock -= 20_000;
     expect(ledger.rebuiltFrom(null).lastSeenAt).toBe(NOW + 20_000);
     const leapt = { ...checkpoint, lastSeenAt: NOW + 50 * HOUR_MS };

@@ -5,12 +5,25 @@ import type { KeyId, RequestId } from '../ids';
 import type { Nanos } from '../money';
 import { addNanos, subtractNanos, ZERO_NANOS } from '../money';
 import { lastSeenAtWaking } from './clock';
+import type { KnownConversation, KnownConversations } from './conversation';
+import {
+  conversationOfRow,
+  fromJson,
+  giveBack,
+  learn,
+  noConversations,
+  take,
+  toJson,
+} from './conversation';
+import { heldBy, overrunOfRow, waryAfter } from './held';
 import { postingsOfEntry, postingsOfRow, sumOf } from './posting';
-import type { Entry, RequestRow } from './row';
+import type { Correction, Entry, RequestRow } from './row';
 
 export interface KeyTotals {
   usedNanos: Nanos;
   requests: number;
+  /** What requests cost above what was set aside for them. */
+  overrunNanos: Nanos;
 }
 
 /** Mutable on purpose: one object, one writer, folded in place. */
@@ -23,6 +36,11 @@ export interface WalletState {
   /** Open requests by row number. */
   readonly open: Map<number, RequestRow>;
   readonly openSeqs: Map<RequestId, number>;
+  /** What they hold together. */
+  heldNanos: Nanos;
+  readonly conversations: KnownConversations;
+  /** Unix ms until which every text byte is held as a token; 0: never. */
+  waryUntil: number;
   readonly keys: Map<KeyId, KeyTotals>;
   /** Latest clock reading; the clock never goes back. */
   lastSeenAt: number;
@@ -36,9 +54,14 @@ export interface Checkpoint {
   readonly entry: number;
   readonly openSeqs: readonly number[];
   readonly balanceNanos: Nanos;
-  readonly keys: readonly (readonly [KeyId, KeyTotals])[];
+  readonly keys: readonly (readonly [KeyId, SavedTotals])[];
   readonly lastSeenAt: number;
+  /** Absent from an older checkpoint, as what follows. */
+  readonly conversations?: readonly KnownConversation[];
+  readonly waryUntil?: number;
 }
+
+type SavedTotals = Pick<KeyTotals, 'usedNanos' | 'requests'> & { readonly overrunNanos?: Nanos };
 
 /** A wallet in which nothing has happened. */
 export function emptyState(): WalletState {
@@ -48,6 +71,9 @@ export function emptyState(): WalletState {
     lastEntry: 0,
     open: new Map(),
     openSeqs: new Map(),
+    heldNanos: ZERO_NANOS,
+    conversations: noConversations(),
+    waryUntil: 0,
     keys: new Map(),
     lastSeenAt: 0,
     closedSinceCheckpoint: 0,
@@ -86,7 +112,11 @@ function stateOf(checkpoint: Checkpoint): WalletState {
     balanceNanos: checkpoint.balanceNanos,
     lastSeq: checkpoint.seq,
     lastEntry: checkpoint.entry,
-    keys: new Map(checkpoint.keys.map(([id, totals]) => [id, { ...totals }])),
+    conversations: fromJson(checkpoint.conversations),
+    waryUntil: checkpoint.waryUntil ?? 0,
+    keys: new Map(
+      checkpoint.keys.map(([id, totals]) => [id, { overrunNanos: ZERO_NANOS, ...totals }]),
+    ),
     lastSeenAt: checkpoint.lastSeenAt,
   };
 }
@@ -100,11 +130,18 @@ export function checkpointOf(state: WalletState): Checkpoint {
     balanceNanos: state.balanceNanos,
     keys: [...state.keys].map(([id, totals]) => [id, { ...totals }] as const),
     lastSeenAt: state.lastSeenAt,
+    conversations: toJson(state.conversations),
+    waryUntil: state.waryUntil,
   };
 }
 
-/** Folds a row that admit has just opened, or that is open at waking. */
+/** Folds a row that admit has just opened, that has changed while open, or is open at waking. */
 export function foldOpened(state: WalletState, row: RequestRow): void {
+  const before = state.open.get(row.seq);
+  const released = before === undefined ? ZERO_NANOS : heldBy(before);
+  state.heldNanos = addNanos(subtractNanos(state.heldNanos, released), heldBy(row));
+  const tag = row.opened?.conversation ?? null;
+  if (before === undefined && tag !== null) take(state.conversations, tag);
   state.lastSeq = Math.max(state.lastSeq, row.seq);
   state.open.set(row.seq, row);
   state.openSeqs.set(row.requestId, row.seq);
@@ -121,13 +158,33 @@ export function foldClosed(state: WalletState, row: RequestRow): void {
   const totals = totalsOf(state, row.keyId);
   const balanceNanos = subtractNanos(state.balanceNanos, row.outcome.costNanos);
   const usedNanos = addNanos(totals.usedNanos, row.outcome.costNanos);
+  const overrunNanos = addNanos(totals.overrunNanos, overrunOfRow(row, row.outcome.costNanos));
+  release(state, row.seq);
   state.lastSeq = Math.max(state.lastSeq, row.seq);
   state.open.delete(row.seq);
   state.openSeqs.delete(row.requestId);
   state.balanceNanos = balanceNanos;
   totals.usedNanos = usedNanos;
+  totals.overrunNanos = overrunNanos;
   totals.requests += 1;
   state.closedSinceCheckpoint += 1;
+  noteFigures(state, row, row.outcome.closedAt);
+}
+
+/** What an open row held is free again; a row that was not open held nothing. */
+function release(state: WalletState, seq: number): void {
+  const open = state.open.get(seq);
+  if (open === undefined) return;
+  state.heldNanos = subtractNanos(state.heldNanos, heldBy(open));
+  const tag = open.opened?.conversation ?? null;
+  if (tag !== null) giveBack(state.conversations, tag);
+}
+
+/** What a row's figures teach for later requests; `now` in Unix ms. */
+function noteFigures(state: WalletState, row: RequestRow, now: number): void {
+  const conversation = conversationOfRow(row);
+  if (conversation !== null) learn(state.conversations, conversation);
+  state.waryUntil = Math.max(state.waryUntil, waryAfter(row, now) ?? 0);
 }
 
 /**
@@ -143,9 +200,24 @@ export function foldEntry(state: WalletState, entry: Entry): void {
   if (entry.kind === 'correction' && entry.keyId !== null) {
     const totals = totalsOf(state, entry.keyId);
     totals.usedNanos = subtractNanos(totals.usedNanos, entry.amountNanos);
+    if (entry.change !== undefined)
+      foldCorrection(state, totals, { change: entry.change, at: entry.at });
   }
   state.lastEntry = entry.n;
   state.balanceNanos = balanceNanos;
+}
+
+/** The overrun of the key and what later requests learn, by the figures that are known now. */
+function foldCorrection(
+  state: WalletState,
+  totals: KeyTotals,
+  { change: { before, after }, at }: { readonly change: Correction; readonly at: number },
+): void {
+  const passed = (row: RequestRow): Nanos =>
+    row.known === null ? ZERO_NANOS : overrunOfRow(row, row.known.costNanos);
+  const overrunNanos = subtractNanos(totals.overrunNanos, passed(before));
+  totals.overrunNanos = addNanos(overrunNanos, passed(after));
+  noteFigures(state, after, at);
 }
 
 /** The row of `requestId` among the open ones. */
@@ -157,7 +229,7 @@ export function openRowOf(state: WalletState, requestId: RequestId): RequestRow 
 function totalsOf(state: WalletState, keyId: KeyId): KeyTotals {
   const known = state.keys.get(keyId);
   if (known !== undefined) return known;
-  const fresh = { usedNanos: ZERO_NANOS, requests: 0 };
+  const fresh = { usedNanos: ZERO_NANOS, requests: 0, overrunNanos: ZERO_NANOS };
   state.keys.set(keyId, fresh);
   return fresh;
 }

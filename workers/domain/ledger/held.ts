@@ -1,0 +1,96 @@
+// What a request's row says of its hold: how much it takes from the balance, what of the cost passed
+// it, how it changes while the request runs. The arithmetic is hold.ts; which requests are let in,
+// admission.ts.
+
+import type { Nanos } from '../money';
+import { addNanos, ZERO_NANOS } from '../money';
+import { priceUsage } from '../pricing/price';
+import type { ExtendAnswer, ExtendCall, LeaseHold, ProgressCall } from './calls';
+import { LEASE_MS } from './decide';
+import { afterMessageStart, extendHold, holdTotal, overrunOf, wariness } from './hold';
+import type { RequestRow, RowHold } from './row';
+
+/** What the open row takes from what is available. */
+export function heldBy({ hold, progress }: RequestRow): Nanos {
+  return hold === undefined ? ZERO_NANOS : holdTotal(hold.parts, progress?.costNanos ?? ZERO_NANOS);
+}
+
+/** What of a row's cost is above what was set aside for it; of a row without a hold nothing. */
+export function overrunOfRow({ hold }: RequestRow, costNanos: Nanos): Nanos {
+  if (hold === undefined) return ZERO_NANOS;
+  const { parts, setAsideNanos } = hold;
+  return overrunOf({ costNanos, boundNanos: addNanos(setAsideNanos, parts.outputNanos) });
+}
+
+/** Until when (Unix ms) the wallet is wary after these figures; null: they do not make it so. */
+export function waryAfter(row: RequestRow, now: number): number | null {
+  const trueInputNanos = trueInputOf(row);
+  if (trueInputNanos === null || row.hold === undefined) return null;
+  return wariness({ trueInputNanos, boundInputNanos: row.hold.boundNanos, now });
+}
+
+/** Input and server tools as reported; null: not known as simply that. */
+function trueInputOf({ opened, closed, known, admittedAt }: RequestRow): Nanos | null {
+  if (opened === null || closed === null || known?.certainty !== 'reported') return null;
+  const { usage } = closed;
+  // Served by another model, or at other terms: the bound was not of these prices.
+  if (usage.flags.length > 0) return null;
+  const entries = usage.entries.map((entry) => ({
+    ...entry,
+    counts: { ...entry.counts, output: 0 },
+  }));
+  const asked = opened.price;
+  const catalogue = { version: opened.pricesVersion, rows: [asked], aliases: {} };
+  const priced = priceUsage({ entries, flags: [] }, { asked, catalogue, at: admittedAt });
+  return priced.flags.length > 0 ? null : priced.costNanos;
+}
+
+/** What the Worker is told of the hold. */
+export function leaseHoldOf(hold: RowHold): LeaseHold {
+  const { parts, outputTokensMax, outputPicosPerToken, boundNanos, reportInput } = hold;
+  const { heldOutputTokensUpTo } = parts;
+  return { heldOutputTokensUpTo, outputTokensMax, outputPicosPerToken, boundNanos, reportInput };
+}
+
+/** The open row after a sign of life at `now` (Unix ms); null: an older sign, nothing changes. */
+export function rowAfterProgress(
+  row: RequestRow,
+  call: ProgressCall,
+  now: number,
+): RequestRow | null {
+  if (row.progress !== null && row.progress.n >= call.n) return null;
+  const { n, costNanos, dispatched, inputNanos } = call;
+  const alive = { ...row, leaseUntil: now + LEASE_MS, progress: { n, costNanos, dispatched } };
+  if (row.hold === undefined || inputNanos === undefined) return alive;
+  const parts = afterMessageStart(row.hold.parts, { inputNanos });
+  return { ...alive, hold: { ...row.hold, parts } };
+}
+
+/** The answer to an open request that asks for more output, and its row when that changes it. */
+export function decideExtend(
+  row: RequestRow,
+  call: ExtendCall,
+  known: {
+    /** Balance less all holds, this one included. */
+    readonly availableNanos: Nanos;
+    /** Unix ms. */
+    readonly now: number;
+  },
+): { readonly answer: ExtendAnswer; readonly row: RequestRow | null } {
+  const { hold } = row;
+  const asked = call.heldOutputTokensUpTo;
+  // Nothing is held for it, so nothing is kept from it.
+  if (hold === undefined) {
+    return { answer: { state: 'held', heldOutputTokensUpTo: asked }, row: null };
+  }
+  const { parts, outputPicosPerToken, outputTokensMax } = hold;
+  const upToTokens = Math.min(asked, outputTokensMax);
+  const { availableNanos, now } = known;
+  const decision = extendHold(parts, { upToTokens, outputPicosPerToken, availableNanos });
+  if (decision.do === 'refuse') return { answer: { state: 'refused' }, row: null };
+  const { heldOutputTokensUpTo } = decision.hold;
+  const answer = { state: 'held', heldOutputTokensUpTo } as const;
+  if (decision.hold === parts) return { answer, row: null };
+  const leaseUntil = now + LEASE_MS;
+  return { answer, row: { ...row, leaseUntil, hold: { ...hold, parts: decision.hold } } };
+}
