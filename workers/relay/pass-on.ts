@@ -7,7 +7,8 @@ import { anthropic } from '../protocols/anthropic';
 import type { MeterOptions } from '../protocols/protocol';
 import { endedByRelay, errorAnswer, passedHeaders } from './answer';
 import type { Ending, How, Read } from './ending';
-import { costSoFar, endingOf, freeEnding } from './ending';
+import { costSoFar, endingOf, freeEnding, inputSoFar } from './ending';
+import { watchHold } from './extend';
 import type { Travelled } from './handle';
 import type { Answer, Journey } from './journey';
 import type { AnswerType, Meter } from './meter';
@@ -109,9 +110,11 @@ function passFlowing(journey: Journey, answer: Answer, running: Running): Travel
   const type = contentType(response);
   const meter = meterOf(type, meterOptions(journey));
   let lastByteAt = Date.now();
+  const look = type === 'events' ? lookout(journey, meter, running) : (): void => undefined;
   const push = (bytes: Uint8Array): void => {
     lastByteAt = Date.now();
     meter.push(bytes);
+    look();
   };
   const flowing = flow({
     body: response.body ?? new Response('').body ?? new ReadableStream(),
@@ -123,8 +126,10 @@ function passFlowing(journey: Journey, answer: Answer, running: Running): Travel
   running.stop = flowing.stop;
   running.onTick = () => {
     if (Date.now() - lastByteAt > SILENCE_MS_MAX) flowing.stop('cut');
+    look();
   };
   running.costNanos = () => costSoFar(readingOf(meter), journey);
+  running.inputNanos = () => inputSoFar(readingOf(meter), journey);
   const finished = flowing.ended.then((how) => meteredClose(journey, answer, { how, meter }));
   const headers = passedHeaders(response.headers, journey);
   return {
@@ -133,12 +138,25 @@ function passFlowing(journey: Journey, answer: Answer, running: Running): Travel
   };
 }
 
+/** Keeps the hold ahead of the stream, and tells the input's cost once when it keeps others out. */
+function lookout(journey: Journey, meter: Meter, running: Running): () => void {
+  const watch = watchHold(journey, (word) => running.stop(word));
+  let isTold = journey.lease.hold?.reportInput !== true;
+  return () => {
+    const read = readingOf(meter);
+    watch(read);
+    if (isTold || inputSoFar(read, journey) === null) return;
+    isTold = true;
+    running.tell();
+  };
+}
+
 /** An error event; what stands before it is closed with an empty line if it was left open. */
 function lastWords(journey: Journey, how: How, meter: Meter): Uint8Array {
   const error: RelayError =
-    how === 'revoked' || how === 'stopped' || how === 'cut-by-limit'
-      ? endedByRelay(how)
-      : { kind: 'upstream-ended' };
+    how === 'whole' || how === 'cut' || how === 'left'
+      ? { kind: 'upstream-ended' }
+      : endedByRelay(how);
   const before = meter.midEvent() ? '\n\n' : '';
   return encoder.encode(before + anthropic.renderStreamError(error, journey.requestId));
 }
