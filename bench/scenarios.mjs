@@ -36,6 +36,7 @@ export function scenariosOf({ quick, dir }) {
     },
     {
       id: 'paced',
+      servers: quick ? ['bare', 'relay'] : ['direct', 'bare', 'relay'],
       title: `SSE paced, ${pacedEvents} events every 20 ms, 64 at once`,
       job: {
         ...events(short, `bench-paced-20-${pacedEvents}`, pacedEvents),
