@@ -23,7 +23,7 @@ export function scenariosOf({ quick, dir }) {
       id: 'json',
       title: 'JSON, 64 connections',
       servers: ['direct', 'bare', 'floor', 'relay'],
-      job: { ...plain(body(false, short)), connections: 64, requests: quick ? 800 : 8_000 },
+      job: { ...plain(body(false, short)), connections: 64, requests: quick ? 600 : 8_000 },
     },
     {
       id: 'burst',
@@ -31,7 +31,7 @@ export function scenariosOf({ quick, dir }) {
       job: {
         ...events(short, 'bench-burst-200', 200),
         connections: 64,
-        requests: quick ? 192 : 640,
+        requests: quick ? 160 : 640,
       },
     },
     {
