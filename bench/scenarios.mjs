@@ -17,7 +17,7 @@ export function scenariosOf({ quick, dir }) {
   const bodyFile = join(dir, 'prompt.json');
   writeFileSync(bodyFile, body(false, LINE.repeat(Math.ceil(PROMPT_BYTES / LINE.length))));
   const short = LINE.repeat(12);
-  const pacedEvents = quick ? 100 : 250;
+  const pacedEvents = quick ? 75 : 250;
   return [
     {
       id: 'json',
