@@ -28,7 +28,7 @@ export async function measureScenario({ id, job }, { child, ask }) {
 
 /** What an open stream holds of memory: the difference that `streams` make, divided by them. */
 export async function measureMemory({ child, ask, streams }) {
-  const warm = await ask(someStreams({ requests: 1_000, connections: 64 }));
+  const warm = await ask(someStreams({ requests: 2 * streams, connections: 64 }));
   if (warm.errors > 0) throw new Error(`memory: ${warm.firstError}`);
   await pause(300);
   const before = rssKib(child);

@@ -6,7 +6,7 @@ import { pause, stop } from './processes.mjs';
 import { someJson, someStreams } from './scenarios.mjs';
 import { relayPlan, setUpRelay, startRelay } from './servers.mjs';
 
-const REQUESTS = 600;
+const REQUESTS = 500;
 const LONG = 8;
 
 /** Operations a request, for JSON, short streams and (`withLong`) streams of 20 seconds. */

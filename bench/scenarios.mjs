@@ -17,13 +17,13 @@ export function scenariosOf({ quick, dir }) {
   const bodyFile = join(dir, 'prompt.json');
   writeFileSync(bodyFile, body(false, LINE.repeat(Math.ceil(PROMPT_BYTES / LINE.length))));
   const short = LINE.repeat(12);
-  const pacedEvents = quick ? 100 : 250;
+  const pacedEvents = quick ? 75 : 250;
   return [
     {
       id: 'json',
       title: 'JSON, 64 connections',
       servers: ['direct', 'bare', 'floor', 'relay'],
-      job: { ...plain(body(false, short)), connections: 64, requests: quick ? 800 : 8_000 },
+      job: { ...plain(body(false, short)), connections: 64, requests: quick ? 600 : 8_000 },
     },
     {
       id: 'burst',
@@ -31,11 +31,12 @@ export function scenariosOf({ quick, dir }) {
       job: {
         ...events(short, 'bench-burst-200', 200),
         connections: 64,
-        requests: quick ? 192 : 640,
+        requests: quick ? 160 : 640,
       },
     },
     {
       id: 'paced',
+      servers: quick ? ['bare', 'relay'] : ['direct', 'bare', 'relay'],
       title: `SSE paced, ${pacedEvents} events every 20 ms, 64 at once`,
       job: {
         ...events(short, `bench-paced-20-${pacedEvents}`, pacedEvents),

@@ -92,12 +92,14 @@ function upstream(given) {
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
 }
 
+const PRIVATE_NAME = /\.(localhost|local|internal|lan|home|corp|intranet|arpa|test|invalid)\.?$/i;
+
 /**
  * What the relay will call, in short; workers/platform/outbound.ts has the whole of it.
  * @param {URL} url
  */
 function isCallable({ protocol, hostname, port: customPort }) {
   if (/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return protocol === 'http:';
-  const isName = /\.[a-z][^.]*\.?$/i.test(hostname);
+  const isName = /\.[a-z][^.]*\.?$/i.test(hostname) && !PRIVATE_NAME.test(hostname);
   return protocol === 'https:' && customPort === '' && isName;
 }

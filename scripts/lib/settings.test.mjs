@@ -42,6 +42,8 @@ describe('the settings of a start', () => {
     [{ ANTHROPIC_UPSTREAM_URL: 'https://10.0.0.1' }, /must be https/],
     [{ ANTHROPIC_UPSTREAM_URL: 'https://host.example:8443' }, /must be https/],
     [{ ANTHROPIC_UPSTREAM_URL: 'https://127.0.0.1' }, /must be https/],
+    [{ ANTHROPIC_UPSTREAM_URL: 'https://gateway.internal' }, /must be https/],
+    [{ ANTHROPIC_UPSTREAM_URL: 'https://gateway.corp.' }, /must be https/],
     [{ ANTHROPIC_UPSTREAM_URL: 'https://a:b@host.example' }, /user name or password/],
     [{ ANTHROPIC_UPSTREAM_URL: 'https://host.example/?a' }, /query or a fragment/],
     [{ ANTHROPIC_API_KEY: 'good,not good' }, /key 2 holds a space/],

@@ -5,6 +5,7 @@ import type { RelayError } from '../domain/errors';
 import type { KeyId, UserId } from '../domain/ids';
 import type { Copy, KeyCopy, UserCopy, WalletCopy } from '../domain/ledger/copies';
 import type { Copies } from '../domain/ledger/decide';
+import { isTimeZone } from '../domain/limits/calendar';
 import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
 import { MINUTE_MS, SECOND_MS } from '../domain/time';
@@ -34,6 +35,13 @@ export class CopyShelf {
 
   wallet(): WalletCopy | null {
     return this.#wallet;
+  }
+
+  /** IANA name of the owner's zone, which calendar limits follow; UTC while it is not known. */
+  timeZone(): string {
+    const ownerId = this.#wallet?.userId;
+    const timeZone = ownerId === undefined ? undefined : this.#users.get(ownerId)?.timeZone;
+    return timeZone !== undefined && isTimeZone(timeZone) ? timeZone : 'UTC';
   }
 
   /** The three rows that decide over a key; null when one is not held. */

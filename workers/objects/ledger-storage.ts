@@ -36,6 +36,9 @@ const STEPS = [
   `ALTER TABLE requests ADD COLUMN hold TEXT;`,
 ] as const;
 
+/** Rows that are read back at a time. */
+const PAGE_ROWS = 500;
+
 type RequestRecord = {
   seq: number;
   id: string;
@@ -190,6 +193,26 @@ export class LedgerStorage {
       'SELECT * FROM requests WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq',
       JSON.stringify(seqs),
     ).map(rowOf);
+  }
+
+  /**
+   * All rows admitted after `since` (Unix ms), latest first, read back page by page. Rows of
+   * requests that were admitted here are in the order of their admit; the others may be older.
+   */
+  rowsSince(since: number): RequestRow[] {
+    const found: RequestRow[] = [];
+    for (let below = Number.MAX_SAFE_INTEGER; ;) {
+      const page = this.#run<RequestRecord>(
+        'SELECT * FROM requests WHERE seq < ? ORDER BY seq DESC LIMIT ?',
+        below,
+        PAGE_ROWS,
+      ).map(rowOf);
+      found.push(...page.filter((row) => row.admittedAt > since));
+      const last = page.at(-1);
+      const isPast = page.some((row) => row.opened !== null && row.admittedAt <= since);
+      if (last === undefined || page.length < PAGE_ROWS || isPast) return found;
+      below = last.seq;
+    }
   }
 
   insertRow(row: RequestRow): void {

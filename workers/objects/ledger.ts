@@ -50,7 +50,7 @@ import {
   openRowOf,
   rebuild,
 } from '../domain/ledger/state';
-import { subtractNanos, ZERO_NANOS } from '../domain/money';
+import { ZERO_NANOS } from '../domain/money';
 import type { Catalogue } from '../domain/pricing/catalogue';
 import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
@@ -59,6 +59,7 @@ import { log } from '../observe/log';
 import { CopyShelf } from './copy-shelf';
 import { LedgerFlush } from './ledger-flush';
 import { LedgerStorage } from './ledger-storage';
+import { LimitDesk } from './limit-desk';
 import { PriceShelf } from './price-shelf';
 
 /** Closed rows between two checkpoints: waking reads at most as many rows again. */
@@ -77,6 +78,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   readonly #prices: PriceShelf;
   readonly #state: WalletState;
   readonly #flush: LedgerFlush;
+  readonly #limits: LimitDesk;
   /** Row numbers of closed requests by id, for at least RECENT_MS. */
   readonly #recent = new Map<RequestId, { readonly seq: number; readonly closedAt: number }>();
   #alarmAt: number | null = null;
@@ -90,6 +92,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     this.#prices = new PriceShelf(this.#storage, env);
     this.#state = this.#rebuild();
     const [storage, state, wallet] = [this.#storage, this.#state, () => this.#copies.wallet()];
+    this.#limits = new LimitDesk({ storage, state, copies: this.#copies });
     this.#flush = new LedgerFlush({ env, storage, state, wallet });
     void ctx.blockConcurrencyWhile(async () => {
       this.#alarmAt = await ctx.storage.getAlarm();
@@ -100,7 +103,8 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     const checkpoint = this.#storage.checkpoint();
     const rows = this.#storage.tail(checkpoint);
     const entries = this.#storage.entriesAfter(checkpoint?.entry ?? 0);
-    const state = rebuild({ checkpoint, rows, entries, wallClock: Date.now() });
+    const timeZone = this.#copies.timeZone();
+    const state = rebuild({ checkpoint, rows, entries, wallClock: Date.now(), timeZone });
     if (checkpoint !== null) {
       this.#checkpointSeq = checkpoint.seq;
       const window = { count: CHECKPOINT_EVERY, since: state.lastSeenAt - RECENT_MS };
@@ -125,18 +129,25 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
 
     const { copies, catalogue } = prepared.value;
     const now = this.#now();
+    this.#limits.align(copies, now);
     const decision = decideAdmit(call, { copies, catalogue, state: this.#state, now });
     this.#copies.renewBehind(call.keyId, this.ctx);
     if (!decision.ok) return { ok: false, error: decision.error };
     const { hold } = decision.value;
     const facts = { admission: decision.value, catalogue, now, copies };
     const opened = openedOf(call, facts);
-    if (opened === null || hold === null) return { ok: true, lease: freeLease(call, facts) };
+    if (opened === null || hold === null) {
+      const refusal = this.#limits.takeFree(call, now);
+      return refusal === null
+        ? { ok: true, lease: freeLease(call, facts) }
+        : { ok: false, error: refusal };
+    }
     const row = openRow(opened, { seq: this.#state.lastSeq + 1, now, hold });
     this.#storage.insertRow(row);
     foldOpened(this.#state, row);
     this.#wakeAt(row.leaseUntil + ALARM_SLACK_MS);
-    return { ok: true, lease: leaseOf(row, opened, copies.wallet.id) };
+    const lease = leaseOf(row, opened, copies.wallet.id);
+    return { ok: true, lease: this.#limits.withNotice(lease, now) };
   }
 
   /** The answer that this id got before, if it is known. */
@@ -144,7 +155,8 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     const open = openRowOf(this.#state, call.requestId);
     const wallet = this.#copies.wallet();
     if (open?.opened && wallet !== null) {
-      return { ok: true, lease: leaseOf(open, open.opened, wallet.id) };
+      const lease = leaseOf(open, open.opened, wallet.id);
+      return { ok: true, lease: this.#limits.withNotice(lease, this.#now()) };
     }
     return this.#recent.has(call.requestId)
       ? { ok: false, error: { kind: 'already-closed' } }
@@ -178,8 +190,8 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     const standing = decideProgress(row, copies, now);
     if (standing.state !== 'open') return standing;
     if (row === null) return { state: 'unknown' };
-    const { balanceNanos, heldNanos } = this.#state;
-    const availableNanos = subtractNanos(balanceNanos, heldNanos);
+    const family = row.opened?.price.family ?? null;
+    const availableNanos = this.#limits.availableNanos(copies, family, now);
     const extended = decideExtend(row, call, { availableNanos, now });
     if (extended.row !== null) this.#keepRunning(extended.row);
     return extended.answer;
@@ -204,7 +216,10 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   async settle(call: SettleCall): Promise<SettleAnswer> {
     const { closing, certainty } = call;
     // Class `free` has no row: nothing to close, nothing to write.
-    if (call.seq === 0) return { closing, certainty, costNanos: ZERO_NANOS };
+    if (call.seq === 0) {
+      this.#limits.giveBackFree(call);
+      return { closing, certainty, costNanos: ZERO_NANOS };
+    }
     const now = this.#now();
     const row = this.#find(call.requestId, call.seq);
     const decision = decideSettle(row, call, now);
@@ -293,8 +308,11 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   }): Promise<Result<KeyInfo, RelayError>> {
     const loaded = await this.#copies.load(call.keyId);
     if (!loaded.ok) return loaded;
-    const refusal = checkKey(loaded.value, call.keyHash, this.#now());
-    return refusal === null ? ok(keyInfoOf(loaded.value, this.#state)) : fail(refusal);
+    const now = this.#now();
+    const refusal = checkKey(loaded.value, call.keyHash, now);
+    if (refusal !== null) return fail(refusal);
+    this.#limits.align(loaded.value, now);
+    return ok(keyInfoOf(loaded.value, this.#state, now));
   }
 
   async ping(): Promise<'ok'> {

@@ -22,7 +22,7 @@ const lease: Lease = {
   admittedAt: at,
   likelyInputNanos: nanos(7_000),
 };
-const priced = { lease, snapshot: { version: 1, accounts: [], catalogue } };
+const priced = { lease, snapshot: { version: 1, accounts: [], catalogue }, body: null };
 
 const nothing: MeterReading = {
   started: false,
@@ -122,6 +122,15 @@ describe('endingOf', () => {
     );
     expect(ending).toMatchObject({ certainty: 'estimated', costNanos: 7_000 + 10 * 20_000 });
     expect(ending.usage.flags).toContain('usage-missing');
+  });
+
+  it('guesses no more output than the request allowed, and believes what was reported', () => {
+    const allowing = { ...priced, body: { essentials: { sizes: { maxTokens: 100 } } } };
+    const flood = reading({ input: 10, output: 1 }, { deliveredBytes: 3_000_000 });
+    const left = { status: 200, how: 'left', reading: flood, hiddenThinkingMs: 60_000 } as const;
+    expect(endingOf(left, allowing).costNanos).toBe(10 * 4_000 + 100 * 20_000);
+    const told = { ...left, reading: reading({ input: 10, output: 150 }) };
+    expect(endingOf(told, allowing).costNanos).toBe(10 * 4_000 + 150 * 20_000);
   });
 
   it('does not believe a count that no model can produce', () => {

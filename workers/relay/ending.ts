@@ -2,7 +2,7 @@
 // What is not known is estimated in the relay's favour of truth: never zero, never below what was
 // delivered (ledger.md §3).
 
-import type { Certainty, Closing, Lease } from '../domain/ledger/calls';
+import type { Certainty, Closing, Lease, RequestSizes } from '../domain/ledger/calls';
 import type { Nanos } from '../domain/money';
 import { addNanos, ZERO_NANOS } from '../domain/money';
 import { outputTokensDelivered } from '../domain/pricing/estimate';
@@ -46,6 +46,10 @@ export function leftBeforeHeaders(
 export interface Priced {
   readonly lease: Lease;
   readonly snapshot: Snapshot;
+  /** null for requests without a body. */
+  readonly body: {
+    readonly essentials: { readonly sizes: Pick<RequestSizes, 'maxTokens'> };
+  } | null;
 }
 
 export interface Answered extends Read {
@@ -113,7 +117,7 @@ function estimate(
 ): Pick<Ending, 'usage' | 'costNanos'> {
   const { lease } = priced;
   const reading = believable(read.reading);
-  const output = outputSoFar({ ...read, reading });
+  const output = outputSoFar({ ...read, reading }, priced);
   const known = reading.usage?.entries ?? [];
   const terms = { speed: null, geo: null, tier: null };
   const asked: UsageEntry = { model: lease.model ?? '', counts: NO_TOKENS, terms };
@@ -134,12 +138,17 @@ function promptOf(counts: TokenCounts): number {
   return counts.input + counts.cacheRead + counts.cacheWrite5m + counts.cacheWrite1h;
 }
 
-/** Never below what was reported, nor below what was delivered and thought. */
-export function outputSoFar({ reading, hiddenThinkingMs }: Read): number {
+/**
+ * Never below what was reported, nor below what was delivered and thought; but what is only guessed
+ * stays within the tokens that the request allowed.
+ */
+export function outputSoFar({ reading, hiddenThinkingMs }: Read, { body }: Priced): number {
   const { reportedOutputTokens: reportedOutput, deliveredBytes, estimatedThinkingTokens } = reading;
   const delivered = outputTokensDelivered({ reportedOutput: 0, deliveredBytes });
   const unseen = Math.ceil((hiddenThinkingMs / SECOND_MS) * USUAL_TOKENS_PER_SECOND);
-  return Math.max(reportedOutput, delivered + Math.max(estimatedThinkingTokens, unseen));
+  const guessed = delivered + Math.max(estimatedThinkingTokens, unseen);
+  const allowed = body?.essentials.sizes.maxTokens ?? Number.POSITIVE_INFINITY;
+  return Math.max(reportedOutput, Math.min(guessed, allowed));
 }
 
 /** Raises the last entry's output (the one being written) so that the sum is at least `output`. */

@@ -7,7 +7,7 @@ import { log } from '../observe/log';
 import { ledgerOf } from '../platform/objects';
 import type { Read, StopWord } from './ending';
 import { outputSoFar } from './ending';
-import type { Admitted } from './journey';
+import type { Journey } from './journey';
 
 /** The meter reads in naps of up to a second: what may have passed meanwhile counts as spent. */
 const LAG_MS = SECOND_MS;
@@ -18,7 +18,7 @@ const GRACE_MS = 10 * SECOND_MS;
 export type HoldWatch = (read: Read) => void;
 
 /** Watches the hold of `journey`; `end` is called at most once, with the reason. */
-export function watchHold(journey: Admitted, end: (word: StopWord) => void): HoldWatch {
+export function watchHold(journey: Journey, end: (word: StopWord) => void): HoldWatch {
   const { hold } = journey.lease;
   if (hold === undefined) return () => undefined;
   const slice = Math.max(1, hold.heldOutputTokensUpTo);
@@ -49,7 +49,7 @@ export function watchHold(journey: Admitted, end: (word: StopWord) => void): Hol
   };
   return (read) => {
     if (state.ended || state.upTo >= hold.outputTokensMax) return;
-    const spent = spentTokens(read);
+    const spent = spentTokens(read, journey);
     if (spent < state.upTo) usedUpAt = null;
     else if (state.refused) finish('cut-by-credit');
     else usedUpAt ??= Date.now();
@@ -58,14 +58,14 @@ export function watchHold(journey: Admitted, end: (word: StopWord) => void): Hol
   };
 }
 
-function extend(journey: Admitted, heldOutputTokensUpTo: number) {
+function extend(journey: Journey, heldOutputTokensUpTo: number) {
   const { walletId, region } = journey.bearer.parts;
   const { seq, requestId } = journey.lease;
   return ledgerOf(journey.env, walletId, region).extend({ seq, requestId, heldOutputTokensUpTo });
 }
 
 /** What is known, what is thought unseen at the model's top speed, and the reading's own lag. */
-function spentTokens(read: Read): number {
+function spentTokens(read: Read, journey: Journey): number {
   const unseen = hiddenThinkingTokens(read.hiddenThinkingMs);
-  return outputSoFar({ ...read, hiddenThinkingMs: 0 }) + unseen + hiddenThinkingTokens(LAG_MS);
+  return outputSoFar({ ...read, hiddenThinkingMs: 0 }, journey) + unseen + hiddenThinkingTokens(LAG_MS);
 }

@@ -128,7 +128,7 @@ function ignore(): void {
   // Who has left needs no farewell.
 }
 
-/** Of a stream's memory this is the largest part: small at first, most answers never fill it. */
+/** What gathers in a nap seldom fills it; larger ones only cost a stalled stream more. */
 const BUFFER_BYTES = 16 * 1024;
 /** After the first read, which follows the first bytes at once. Each wake costs about 40 µs. */
 const FIRST_NAP_MS = 250;

@@ -17,6 +17,9 @@ const nanosColumn = customType<{ data: Nanos; driverData: number }>({
   fromDriver: (value) => nanos(value),
 });
 
+/** JSON of a LimitSet; `{}` limits nothing. Last, as added columns stand. */
+const limitsColumn = () => text('limits').notNull().default('{}');
+
 /** People. A deleted one stays as a tombstone. */
 export const users = sqliteTable('users', {
   id: text('id').$type<UserId>().primaryKey(),
@@ -31,6 +34,7 @@ export const users = sqliteTable('users', {
   timeZone: text('time_zone').notNull(),
   version: integer('version').notNull(),
   createdAt: integer('created_at').notNull(),
+  limits: limitsColumn(),
 });
 
 /** What pays. Its balance is in its Ledger object; `balances` is a copy for reports. */
@@ -44,6 +48,7 @@ export const wallets = sqliteTable(
     status: text('status', { enum: ['active', 'suspended', 'deleted'] }).notNull(),
     version: integer('version').notNull(),
     createdAt: integer('created_at').notNull(),
+    limits: limitsColumn(),
   },
   (table) => [index('wallets_user').on(table.userId)],
 );
@@ -66,6 +71,7 @@ export const keys = sqliteTable('keys', {
   expiresAt: integer('expires_at'),
   version: integer('version').notNull(),
   createdAt: integer('created_at').notNull(),
+  limits: limitsColumn(),
 });
 
 /** Upstream credentials, sealed. */

@@ -17,6 +17,6 @@ export function addWallet(
   const { id, userId, region } = wallet;
   return db
     .insert(wallets)
-    .select(sql`SELECT ${id}, ${userId}, ${region}, 'active', ${now}, ${now} WHERE ${when}`)
+    .select(sql`SELECT ${id}, ${userId}, ${region}, 'active', ${now}, ${now}, '{}' WHERE ${when}`)
     .onConflictDoNothing();
 }

@@ -5,16 +5,20 @@ import type { RelayError } from '../errors';
 import type { Nanos } from '../money';
 import { addNanos, subtractNanos, ZERO_NANOS } from '../money';
 import type { Catalogue, PriceRow } from '../pricing/catalogue';
+import { likelyPromptTokens } from '../pricing/estimate';
 import { findPrice, resolveModel } from '../pricing/find';
 import type { Result } from '../result';
 import { fail, ok } from '../result';
-import { HELD_RETRY_MS } from '../limits/limits';
+import { usableUntil } from '../limits/limit-set';
+import type { LimitedCall } from '../limits/limits';
+import { checkScope, decideLimits, HELD_RETRY_MS } from '../limits/limits';
 import type { AdmitCall } from './calls';
 import { recall } from './conversation';
 import type { Copies } from './decide';
 import { checkKey } from './decide';
 import type { Bounds, Hold, HoldDecision } from './hold';
-import { boundsOf, decideHold, holdTotal, isLargeHold } from './hold';
+import { boundsOf, decideHold, holdTotal, isLargeHold, leastHold } from './hold';
+import { availableWithin, limitFactsOf, scopedCallOf } from './limited';
 import type { RowHold } from './row';
 import type { WalletState } from './state';
 
@@ -36,9 +40,9 @@ export interface AdmitFacts {
   readonly now: number;
 }
 
-/** Key, models, held ids, credit, in this order. */
+/** Key, models, held ids, limits, credit, in this order. */
 export function decideAdmit(call: AdmitCall, known: AdmitFacts): Result<Admission, RelayError> {
-  const refusal = checkKey(known.copies, call.keyHash, known.now);
+  const refusal = checkKey(known.copies, call.keyHash, known.now) ?? checkLife(known);
   if (refusal !== null) return fail(refusal);
   const fallbacks: PriceRow[] = [];
   for (const model of call.fallbackModels) {
@@ -53,11 +57,30 @@ export function decideAdmit(call: AdmitCall, known: AdmitFacts): Result<Admissio
     // Without a model there is no price, no row and so nobody who pays.
     return fail({ kind: 'bad-request', message: 'model: Field required' });
   }
-  if (call.model === null) return ok({ ...FREE, model: null, price: null });
-  const price = priceOf(call.model, known);
-  if (price === null) return fail({ kind: 'unknown-model', model: call.model });
-  if (call.class === 'free') return ok({ ...FREE, model: price.model, price });
-  return admitMetered(call, { price, fallbacks, state: known.state, now: known.now });
+  const price = call.model === null ? null : priceOf(call.model, known);
+  if (price === null && call.model !== null) {
+    return fail({ kind: 'unknown-model', model: call.model });
+  }
+  if (price === null || call.class === 'free') return admitFree(call, known, price);
+  return admitMetered(call, { ...known, price, fallbacks });
+}
+
+/** A life that began with the first use may be over. */
+function checkLife({ copies: { key }, state, now }: AdmitFacts): RelayError | null {
+  const { limits = {}, expiresAt } = key;
+  const firstUsedAt = state.keys.get(key.id)?.firstUsedAt ?? null;
+  const until = usableUntil({ limits, expiresAt, firstUsedAt });
+  return until !== null && until <= now ? { kind: 'unauthenticated', why: 'expired' } : null;
+}
+
+function admitFree(
+  call: AdmitCall,
+  { copies: { key } }: AdmitFacts,
+  price: PriceRow | null,
+): Result<Admission, RelayError> {
+  const model = price?.model ?? null;
+  const refusal = checkScope(key.limits ?? {}, scopedCallOf(call, model === null ? [] : [model]));
+  return refusal === null ? ok({ ...FREE, model, price }) : fail(refusal);
 }
 
 const FREE = { likelyInputNanos: ZERO_NANOS, hold: null } as const;
@@ -67,27 +90,61 @@ function priceOf(model: string, { catalogue, now }: AdmitFacts): PriceRow | null
   return resolved === null ? null : findPrice(catalogue, resolved, now);
 }
 
-interface MeteredFacts extends Pick<AdmitFacts, 'state' | 'now'> {
+interface MeteredFacts extends AdmitFacts {
   readonly price: PriceRow;
   readonly fallbacks: readonly PriceRow[];
 }
 
 function admitMetered(call: AdmitCall, known: MeteredFacts): Result<Admission, RelayError> {
-  const { price, fallbacks, state, now } = known;
+  const { price, fallbacks, state, now, copies } = known;
   const { model } = price;
   const { sizes, asked = null, conversation: tag } = call;
   const conversation = tag === null ? null : recall(state.conversations, { tag, model });
   const isWary = now < state.waryUntil;
   const bounds = boundsOf({ sizes, asked, price, fallbacks, conversation, isWary });
+  const facts = limitFactsOf(copies, state, now);
+  const likelyTokens = likelyPromptTokens(sizes, conversation);
+  const limited = limitedCall(call, { bounds, likelyTokens, rows: [price, ...fallbacks] });
+  const refusal = decideLimits({ ...facts, call: limited });
+  if (refusal !== null) return fail(refusal);
+
   const { balanceNanos, heldNanos } = state;
-  const openMetered = state.open.size;
-  const { stream } = sizes;
-  const decision = decideHold({ bounds, stream, balanceNanos, heldNanos, openMetered });
+  const question = { bounds, stream: sizes.stream, heldNanos };
+  const decision = decideHold({ ...question, balanceNanos, openMetered: state.open.size });
   if (decision.do !== 'hold') return fail(refusalOf(decision, balanceNanos));
-  const { hold } = decision;
-  const besideNanos = subtractNanos(balanceNanos, addNanos(heldNanos, holdTotal(hold, ZERO_NANOS)));
+  const available = availableWithin(state, { ...facts, families: limited.families });
+  // The limits were asked before: what they leave is enough, for a holder that runs nothing else.
+  const within = { ...question, balanceNanos: addNanos(available, heldNanos), openMetered: 0 };
+  const isLimited = available < subtractNanos(balanceNanos, heldNanos);
+  const capped = isLimited ? decideHold(within) : decision;
+  if (capped.do !== 'hold') return fail(refusalOf(capped, balanceNanos));
+  const { hold } = capped;
+  const besideNanos = subtractNanos(available, holdTotal(hold, ZERO_NANOS));
   const { likelyInputNanos } = bounds;
   return ok({ model, price, likelyInputNanos, hold: rowHold(hold, bounds, besideNanos) });
+}
+
+function limitedCall(
+  call: AdmitCall,
+  asks: {
+    readonly bounds: Bounds;
+    readonly likelyTokens: number;
+    /** Of the asked model and of every fallback. */
+    readonly rows: readonly PriceRow[];
+  },
+): LimitedCall {
+  const { bounds, likelyTokens, rows } = asks;
+  const { outputTokens, neededNanos, holdNanos } = leastHold(bounds, call.sizes.stream);
+  const inputTokens = Math.max(likelyTokens, bounds.inputTokens);
+  return {
+    ...scopedCallOf(
+      call,
+      rows.map(({ model }) => model),
+    ),
+    families: [...new Set(rows.map(({ family }) => family))],
+    tokens: { needed: likelyTokens + outputTokens, hold: inputTokens + outputTokens },
+    cost: { needed: neededNanos, hold: Math.max(neededNanos, holdNanos) },
+  };
 }
 
 function refusalOf(

@@ -9,6 +9,7 @@ import type { PriceRow } from '../pricing/catalogue';
 import type { Result } from '../result';
 import type { Usage } from '../usage/tokens';
 import type { Copy } from './copies';
+import type { LimitStanding } from './limited';
 
 /** `metered` costs money; `free` (count_tokens, models) checks the key and never a balance. */
 export type RequestClass = 'metered' | 'free';
@@ -70,6 +71,10 @@ export interface AdmitCall {
   /** Ids in the body of things that a provider holds; let through only for their owner. */
   readonly heldIds: readonly HeldId[];
   readonly tags: RequestTags;
+  /** As the client sent it; absent: none, or an older Worker. */
+  readonly userAgent?: string;
+  /** The client's IP address; absent: not known, or an older Worker. */
+  readonly address?: string;
 }
 
 /** The right to make one upstream call; without it nothing is dispatched. */
@@ -92,6 +97,8 @@ export interface Lease {
   readonly likelyInputNanos: Nanos;
   /** What the wallet holds for this request; absent: nothing is held, nothing to extend. */
   readonly hold?: LeaseHold;
+  /** Headers for the answer: how the user's own limits stand. Absent: nothing is limited. */
+  readonly notice?: Readonly<Record<string, string>>;
 }
 
 /** What the Worker needs to know of a hold (ledger.md §4). */
@@ -239,6 +246,8 @@ export interface KeyInfo {
   readonly availableNanos?: Nanos;
   /** All-time, of this key: what requests cost above what was set aside for them. */
   readonly overrunNanos?: Nanos;
+  /** Every limit that this key meets: its own, its user's, its wallet's. */
+  readonly limits?: readonly LimitStanding[];
 }
 
 /** The Ledger object as callers see it (platform/objects.ts gives the stub). */

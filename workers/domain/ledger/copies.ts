@@ -1,11 +1,14 @@
 // The rows of D1 of which a Ledger object keeps a copy. D1 is the truth; a copy follows by version.
 
 import type { KeyId, UserId, WalletId } from '../ids';
+import type { LimitSet } from '../limits/limit-set';
 
 /** The higher version wins; deletion is a version too. */
 interface Versioned {
   /** max(previous + 1, Unix ms) at the change. */
   readonly version: number;
+  /** Absent: nothing is limited. */
+  readonly limits?: LimitSet;
 }
 
 export interface UserCopy extends Versioned {

@@ -239,6 +239,27 @@ export function decideHold(question: HoldQuestion): HoldDecision {
   };
 }
 
+/** The least that a request takes: to begin alone, and beside others. */
+export interface LeastHold {
+  readonly outputTokens: number;
+  /** L and the smallest S. */
+  readonly neededNanos: Nanos;
+  /** U and the smallest S. */
+  readonly holdNanos: Nanos;
+}
+
+/** What limits are asked for before the balance is: the slice grows only into what is left. */
+export function leastHold(bounds: Bounds, stream: boolean): LeastHold {
+  const { outputTokensMax, inputNanos, toolsNanos, likelyInputNanos } = bounds;
+  const outputTokens = stream ? Math.min(SLICE_TOKENS_MIN, outputTokensMax) : outputTokensMax;
+  const outputNanos = outputNanosOf(outputTokens, bounds.outputPicosPerToken);
+  return {
+    outputTokens,
+    neededNanos: addNanos(likelyInputNanos, outputNanos),
+    holdNanos: addNanos(inputNanos, toolsNanos, outputNanos),
+  };
+}
+
 /** S in tokens, when `afterInputNanos` is left for output. */
 function sliceTokens(bounds: Bounds, afterInputNanos: Nanos): number {
   const part = Math.floor(Math.max(0, afterInputNanos) / SLICE_PARTS);

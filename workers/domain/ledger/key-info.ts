@@ -1,19 +1,24 @@
 // What a key's holder is told of the key and its wallet. It decides nothing and changes nothing.
 
+import { usableUntil } from '../limits/limit-set';
 import { subtractNanos, ZERO_NANOS } from '../money';
 import type { KeyInfo } from './calls';
 import type { Copies } from './decide';
+import { limitFactsOf, standingsOf } from './limited';
 import type { WalletState } from './state';
 
-/** The figures of a key that was just checked, as they stand. */
-export function keyInfoOf({ key, wallet }: Copies, state: WalletState): KeyInfo {
+/** The figures of a key that was just checked, as they stand at `now` (Unix ms). */
+export function keyInfoOf(copies: Copies, state: WalletState, now: number): KeyInfo {
+  const { key, wallet } = copies;
   const { balanceNanos, heldNanos } = state;
   const totals = state.keys.get(key.id);
+  const { limits = {} } = key;
+  const firstUsedAt = totals?.firstUsedAt ?? null;
   return {
     keyId: key.id,
     name: key.name,
     status: 'active',
-    expiresAt: key.expiresAt,
+    expiresAt: usableUntil({ limits, expiresAt: key.expiresAt, firstUsedAt }),
     walletId: wallet.id,
     balanceNanos,
     openRequests: state.open.size,
@@ -22,5 +27,6 @@ export function keyInfoOf({ key, wallet }: Copies, state: WalletState): KeyInfo 
     heldNanos,
     availableNanos: subtractNanos(balanceNanos, heldNanos),
     overrunNanos: totals?.overrunNanos ?? ZERO_NANOS,
+    limits: standingsOf(limitFactsOf(copies, state, now)),
   };
 }

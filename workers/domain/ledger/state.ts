@@ -2,6 +2,9 @@
 // A checkpoint is the same fold cut off at a row; waking is the checkpoint and the rows after it.
 
 import type { KeyId, RequestId } from '../ids';
+import type { BudgetJson } from '../limits/budget';
+import { bookFromJson, bookToJson, emptyBook } from '../limits/budget';
+import type { CountersJson } from '../limits/counters';
 import type { Nanos } from '../money';
 import { addNanos, subtractNanos, ZERO_NANOS } from '../money';
 import { lastSeenAtWaking } from './clock';
@@ -15,6 +18,14 @@ import {
   take,
   toJson,
 } from './conversation';
+import type { Counted } from './counting';
+import {
+  countClosed,
+  countCorrected,
+  countersForCheckpoint,
+  countersFromCheckpoint,
+  countRow,
+} from './counting';
 import { heldBy, overrunOfRow, waryAfter } from './held';
 import { postingsOfEntry, postingsOfRow, sumOf } from './posting';
 import type { Correction, Entry, RequestRow } from './row';
@@ -24,10 +35,12 @@ export interface KeyTotals {
   requests: number;
   /** What requests cost above what was set aside for them. */
   overrunNanos: Nanos;
+  /** Unix ms of the first metered request; null: none yet. */
+  firstUsedAt: number | null;
 }
 
 /** Mutable on purpose: one object, one writer, folded in place. */
-export interface WalletState {
+export interface WalletState extends Counted {
   balanceNanos: Nanos;
   /** Highest row number given out. */
   lastSeq: number;
@@ -59,12 +72,15 @@ export interface Checkpoint {
   /** Absent from an older checkpoint, as what follows. */
   readonly conversations?: readonly KnownConversation[];
   readonly waryUntil?: number;
+  /** Windows by holder. */
+  readonly counters?: readonly (readonly [string, CountersJson])[];
+  readonly book?: BudgetJson;
 }
 
-type SavedTotals = Pick<KeyTotals, 'usedNanos' | 'requests'> & { readonly overrunNanos?: Nanos };
+type SavedTotals = Pick<KeyTotals, 'usedNanos' | 'requests'> & Partial<KeyTotals>;
 
-/** A wallet in which nothing has happened. */
-export function emptyState(): WalletState {
+/** A wallet in which nothing has happened, whose days are those of the zone (IANA name). */
+export function emptyState(timeZone = 'UTC'): WalletState {
   return {
     balanceNanos: ZERO_NANOS,
     lastSeq: 0,
@@ -74,6 +90,8 @@ export function emptyState(): WalletState {
     heldNanos: ZERO_NANOS,
     conversations: noConversations(),
     waryUntil: 0,
+    counters: new Map(),
+    book: emptyBook(timeZone),
     keys: new Map(),
     lastSeenAt: 0,
     closedSinceCheckpoint: 0,
@@ -89,14 +107,23 @@ export interface Stored {
   readonly entries: readonly Entry[];
   /** Unix ms at waking. */
   readonly wallClock: number;
+  /** IANA name; of a book that has none yet. */
+  readonly timeZone?: string;
 }
 
 /** The state that was lost with the memory: a checkpoint and what came after it. */
-export function rebuild({ checkpoint, rows, entries, wallClock }: Stored): WalletState {
-  const state = checkpoint === null ? emptyState() : stateOf(checkpoint);
+export function rebuild({ checkpoint, rows, entries, wallClock, timeZone }: Stored): WalletState {
+  const state = checkpoint === null ? emptyState(timeZone) : stateOf(checkpoint, timeZone);
+  const firstClosed = new Map<number, RequestRow>();
+  for (const { change } of entries) {
+    if (change && !firstClosed.has(change.before.seq)) {
+      firstClosed.set(change.before.seq, change.before);
+    }
+  }
   for (const row of rows) {
     if (row.outcome === null) foldOpened(state, row);
-    else foldClosed(state, row);
+    // A correction rewrites its row, and its entry says what that changes.
+    else foldClosed(state, firstClosed.get(row.seq) ?? row);
   }
   for (const entry of entries) foldEntry(state, entry);
   const closings = rows.map((row) => row.outcome?.closedAt ?? row.admittedAt);
@@ -106,17 +133,17 @@ export function rebuild({ checkpoint, rows, entries, wallClock }: Stored): Walle
 }
 
 /** The fold up to a checkpoint; its open rows are folded as rows after it. */
-function stateOf(checkpoint: Checkpoint): WalletState {
+function stateOf(checkpoint: Checkpoint, timeZone: string | undefined): WalletState {
   return {
-    ...emptyState(),
+    ...emptyState(timeZone),
+    ...(checkpoint.book === undefined ? {} : { book: bookFromJson(checkpoint.book) }),
+    counters: countersFromCheckpoint(checkpoint.counters),
     balanceNanos: checkpoint.balanceNanos,
     lastSeq: checkpoint.seq,
     lastEntry: checkpoint.entry,
     conversations: fromJson(checkpoint.conversations),
     waryUntil: checkpoint.waryUntil ?? 0,
-    keys: new Map(
-      checkpoint.keys.map(([id, totals]) => [id, { overrunNanos: ZERO_NANOS, ...totals }]),
-    ),
+    keys: new Map(checkpoint.keys.map(([id, totals]) => [id, { ...NOTHING_USED, ...totals }])),
     lastSeenAt: checkpoint.lastSeenAt,
   };
 }
@@ -132,6 +159,8 @@ export function checkpointOf(state: WalletState): Checkpoint {
     lastSeenAt: state.lastSeenAt,
     conversations: toJson(state.conversations),
     waryUntil: state.waryUntil,
+    counters: countersForCheckpoint(state),
+    book: bookToJson(state.book),
   };
 }
 
@@ -141,7 +170,10 @@ export function foldOpened(state: WalletState, row: RequestRow): void {
   const released = before === undefined ? ZERO_NANOS : heldBy(before);
   state.heldNanos = addNanos(subtractNanos(state.heldNanos, released), heldBy(row));
   const tag = row.opened?.conversation ?? null;
+  const isNew = row.seq > state.lastSeq;
+  countRow(state, row, { before: before ?? null, isNew });
   if (before === undefined && tag !== null) take(state.conversations, tag);
+  if (isNew) totalsOf(state, row.keyId).firstUsedAt ??= row.admittedAt;
   state.lastSeq = Math.max(state.lastSeq, row.seq);
   state.open.set(row.seq, row);
   state.openSeqs.set(row.requestId, row.seq);
@@ -159,6 +191,8 @@ export function foldClosed(state: WalletState, row: RequestRow): void {
   const balanceNanos = subtractNanos(state.balanceNanos, row.outcome.costNanos);
   const usedNanos = addNanos(totals.usedNanos, row.outcome.costNanos);
   const overrunNanos = addNanos(totals.overrunNanos, overrunOfRow(row, row.outcome.costNanos));
+  const was = { before: state.open.get(row.seq) ?? null, isNew: row.seq > state.lastSeq };
+  countClosed(state, row, was);
   release(state, row.seq);
   state.lastSeq = Math.max(state.lastSeq, row.seq);
   state.open.delete(row.seq);
@@ -166,6 +200,7 @@ export function foldClosed(state: WalletState, row: RequestRow): void {
   state.balanceNanos = balanceNanos;
   totals.usedNanos = usedNanos;
   totals.overrunNanos = overrunNanos;
+  if (was.isNew && row.opened !== null) totals.firstUsedAt ??= row.admittedAt;
   totals.requests += 1;
   state.closedSinceCheckpoint += 1;
   noteFigures(state, row, row.outcome.closedAt);
@@ -217,6 +252,7 @@ function foldCorrection(
     row.known === null ? ZERO_NANOS : overrunOfRow(row, row.known.costNanos);
   const overrunNanos = subtractNanos(totals.overrunNanos, passed(before));
   totals.overrunNanos = addNanos(overrunNanos, passed(after));
+  countCorrected(state, { before, after });
   noteFigures(state, after, at);
 }
 
@@ -229,7 +265,14 @@ export function openRowOf(state: WalletState, requestId: RequestId): RequestRow 
 function totalsOf(state: WalletState, keyId: KeyId): KeyTotals {
   const known = state.keys.get(keyId);
   if (known !== undefined) return known;
-  const fresh = { usedNanos: ZERO_NANOS, requests: 0, overrunNanos: ZERO_NANOS };
+  const fresh = { ...NOTHING_USED };
   state.keys.set(keyId, fresh);
   return fresh;
 }
+
+const NOTHING_USED: Readonly<KeyTotals> = {
+  usedNanos: ZERO_NANOS,
+  requests: 0,
+  overrunNanos: ZERO_NANOS,
+  firstUsedAt: null,
+};

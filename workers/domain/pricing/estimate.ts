@@ -53,6 +53,11 @@ export function likelyInputPicos(
   );
 }
 
+/** How long the prompt most likely is, what stands in a known conversation included; in tokens. */
+export function likelyPromptTokens(sizes: PromptSizes, last: LastPrompt | null): number {
+  return last === null ? likelyTokens(sizes) : last.promptTokens + likelyNewTokens(sizes, last);
+}
+
 /** Tokens of media, at so many for an item of each size class. */
 export function mediaTokens(media: RequestSizes['media'], each: RequestSizes['media']): number {
   return media.small * each.small + media.medium * each.medium + media.large * each.large;

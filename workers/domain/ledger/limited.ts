@@ -1,0 +1,150 @@
+// A wallet's limits as the ledger puts them together: whose they are, what a call asks of them, how
+// they stand, and what the user is told of them. The decisions are limits/limits.ts.
+
+import type { LimitScope } from '../errors';
+import type { BudgetPeriod, WindowKind } from '../limits/limit-set';
+import { WINDOW_KINDS } from '../limits/limit-set';
+import { windowFigures } from '../limits/counters';
+import type { Holder, LimitFacts, ScopedCall } from '../limits/limits';
+import { figuresOf, moneyLeft } from '../limits/limits';
+import { capHeaders, tightestCap, windowHeaders } from '../limits/notice';
+import type { Nanos } from '../money';
+import { nanos, subtractNanos } from '../money';
+import type { AdmitCall } from './calls';
+import { countersOf, THE_WALLET } from './counting';
+import type { LimitsInForce } from './counting';
+import type { Copies } from './decide';
+import type { WalletState } from './state';
+
+const SCOPES: readonly LimitScope[] = ['key', 'user', 'wallet'];
+const NO_LIMITS = {} as const;
+
+/** How a limit of a key, its user or its wallet stands. */
+export interface LimitStanding {
+  readonly scope: LimitScope;
+  readonly kind: WindowKind | 'concurrency' | 'budget';
+  /** Of a sliding window. */
+  readonly spanMs?: number;
+  /** Of a budget. */
+  readonly period?: BudgetPeriod;
+  /** Of a budget that counts one family of models alone. */
+  readonly family?: string;
+  /** Requests, tokens, requests at once, or nano-dollars. */
+  readonly limit: number;
+  /** Without holds. */
+  readonly used: number;
+  /** Less what is held; never negative. */
+  readonly remaining: number;
+  /** Unix ms; null: never, or whenever a request ends. */
+  readonly resetsAt: number | null;
+}
+
+/** Key, user and wallet with their limits and counters. */
+export function limitFactsOf(copies: Copies, state: WalletState, now: number): LimitFacts {
+  const { key, user, wallet } = copies;
+  const holder = (id: string, limits: Holder['limits'] = NO_LIMITS): Holder => {
+    return { id, limits, counters: countersOf(state, id) };
+  };
+  const holders = {
+    key: holder(key.id, key.limits),
+    user: holder(user.id, user.limits),
+    wallet: holder(THE_WALLET, wallet.limits),
+  };
+  return { holders, book: state.book, now };
+}
+
+/** The limit sets in force, for `alignTo`. */
+export function limitsInForce({ key, user, wallet }: Copies): LimitsInForce['limits'] {
+  return [
+    [key.id, key.limits ?? NO_LIMITS],
+    [user.id, user.limits ?? NO_LIMITS],
+    [THE_WALLET, wallet.limits ?? NO_LIMITS],
+  ];
+}
+
+/** What the scope of a key is asked; `models`: catalogue ids. */
+export function scopedCallOf(call: AdmitCall, models: readonly string[]): ScopedCall {
+  const { userAgent = null, address = null } = call;
+  return { models, protocol: 'anthropic', userAgent, address };
+}
+
+/** What balance and limits of money leave for new holds. */
+export function availableWithin(
+  state: WalletState,
+  facts: LimitFacts & { readonly families: readonly string[] },
+): Nanos {
+  const available = subtractNanos(state.balanceNanos, state.heldNanos);
+  const left = moneyLeft(facts);
+  return left === null ? available : nanos(Math.min(available, left));
+}
+
+/** The user's own rate-limit headers for an answer; null: nothing is limited. */
+export function noticeOf(
+  facts: LimitFacts & { readonly families: readonly string[] },
+): Readonly<Record<string, string>> | null {
+  const holders = SCOPES.map((scope) => facts.holders[scope]);
+  const cap = tightestCap(holders.flatMap((holder) => figuresOf(holder, facts)));
+  const windows = holders.flatMap((holder) =>
+    WINDOW_KINDS.flatMap((kind) => windowFigures(holder, kind, facts.now)),
+  );
+  const headers = { ...(cap === null ? {} : capHeaders(cap)), ...windowHeaders(windows) };
+  return Object.keys(headers).length === 0 ? null : headers;
+}
+
+/** Every limit of the three, as it stands. */
+export function standingsOf(facts: LimitFacts): readonly LimitStanding[] {
+  return SCOPES.flatMap((scope) => {
+    const holder = facts.holders[scope];
+    return [
+      ...WINDOW_KINDS.flatMap((kind) => windowStandings(scope, holder, { kind, now: facts.now })),
+      ...concurrencyStanding(scope, holder),
+      ...budgetStandings(scope, holder, facts),
+    ];
+  });
+}
+
+function windowStandings(
+  scope: LimitScope,
+  holder: Holder,
+  { kind, now }: { readonly kind: WindowKind; readonly now: number },
+): readonly LimitStanding[] {
+  const { heldTokens, heldNanos } = holder.counters;
+  const held = { requests: 0, tokens: heldTokens, cost: heldNanos }[kind];
+  const limits = holder.limits[kind] ?? [];
+  return windowFigures(holder, kind, now).map(({ limit, used, resetsAt }, index) => {
+    const spanMs = limits[index]?.spanMs ?? 0;
+    return { scope, kind, spanMs, limit, used, remaining: above(limit - used - held), resetsAt };
+  });
+}
+
+function concurrencyStanding(scope: LimitScope, holder: Holder): readonly LimitStanding[] {
+  const { concurrency: limit } = holder.limits;
+  if (limit === undefined) return [];
+  const { open: used } = holder.counters;
+  const remaining = above(limit - used);
+  return [{ scope, kind: 'concurrency', limit, used, remaining, resetsAt: null }];
+}
+
+function budgetStandings(
+  scope: LimitScope,
+  holder: Holder,
+  { book, now }: LimitFacts,
+): readonly LimitStanding[] {
+  const families = (holder.limits.budgets ?? []).flatMap(({ family }) => family ?? []);
+  return figuresOf(holder, { book, families, now }).map((figure) => {
+    const { period, family, limitNanos: limit, spentNanos, heldNanos, resetsAt } = figure;
+    const used = { limit, used: spentNanos, remaining: above(limit - spentNanos - heldNanos) };
+    return {
+      scope,
+      kind: 'budget',
+      period,
+      ...(family === null ? {} : { family }),
+      ...used,
+      resetsAt,
+    };
+  });
+}
+
+function above(amount: number): number {
+  return Math.max(0, amount);
+}

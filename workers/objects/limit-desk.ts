@@ -1,0 +1,67 @@
+// Limits beside the Ledger object's other work: fits what is counted to the limits in force, which
+// may need stored rows, and keeps class `free` in memory. The rules are domain/ledger/limited.ts,
+// counting.ts and free.ts.
+
+import type { RelayError } from '../domain/errors';
+import type { AdmitCall, Lease, SettleCall } from '../domain/ledger/calls';
+import { alignTo } from '../domain/ledger/counting';
+import type { Copies } from '../domain/ledger/decide';
+import type { FreeBook } from '../domain/ledger/free';
+import { giveBackFree, takeFree } from '../domain/ledger/free';
+import { availableWithin, limitFactsOf, limitsInForce, noticeOf } from '../domain/ledger/limited';
+import type { WalletState } from '../domain/ledger/state';
+import type { Nanos } from '../domain/money';
+import { subtractNanos } from '../domain/money';
+import type { CopyShelf } from './copy-shelf';
+import type { LedgerStorage } from './ledger-storage';
+
+interface LimitSource {
+  readonly storage: LedgerStorage;
+  readonly state: WalletState;
+  readonly copies: CopyShelf;
+}
+
+export class LimitDesk {
+  readonly #source: LimitSource;
+  readonly #free: FreeBook = new Map();
+
+  constructor(source: LimitSource) {
+    this.#source = source;
+  }
+
+  /** Before limits of these three are decided on or told: counts what they name from now on. */
+  align(copies: Copies, now: number): void {
+    const { storage, state } = this.#source;
+    const timeZone = this.#source.copies.timeZone();
+    const rowsSince = storage.rowsSince.bind(storage);
+    alignTo(state, { limits: limitsInForce(copies), timeZone, now, rowsSince });
+  }
+
+  /** What balance and limits leave for a key's open request of this family of models. */
+  availableNanos(copies: Copies | null, family: string | null, now: number): Nanos {
+    const { state } = this.#source;
+    if (copies === null) return subtractNanos(state.balanceNanos, state.heldNanos);
+    this.align(copies, now);
+    const families = family === null ? [] : [family];
+    return availableWithin(state, { ...limitFactsOf(copies, state, now), families });
+  }
+
+  /** The lease with what its user is told of the limits; `now` in Unix ms. */
+  withNotice(lease: Lease, now: number): Lease {
+    const { state } = this.#source;
+    const copies = this.#source.copies.of(lease.keyId);
+    if (copies === null) return lease;
+    this.align(copies, now);
+    const families = lease.price === null ? [] : [lease.price.family];
+    const notice = noticeOf({ ...limitFactsOf(copies, state, now), families });
+    return notice === null ? lease : { ...lease, notice };
+  }
+
+  takeFree(call: AdmitCall, now: number): RelayError | null {
+    return takeFree(this.#free, call, now);
+  }
+
+  giveBackFree(call: SettleCall): void {
+    giveBackFree(this.#free, call);
+  }
+}
