@@ -175,12 +175,13 @@ function usageOf({ inputTokens, output }: Running): Usage {
   return { entries: [{ model: MODEL, counts, terms }], flags: [] };
 }
 
-function check({ ledger, granted, spent }: World): void {
+function check({ random, ledger, granted, spent }: World): void {
   const { state } = ledger;
   assert.equal(state.balanceNanos, granted - spent);
   assert.ok(spent <= granted);
   assert.ok(state.heldNanos <= state.balanceNanos);
   assert.equal(state.waryUntil, 0);
   assert.equal(state.keys.get(OWNER.keyId)?.overrunNanos ?? 0, 0);
-  assert.deepEqual(essenceOf(ledger.rebuilt()), essenceOf(state));
+  // Much of the time that these histories take; often enough over all of them.
+  if (random() < 0.25) assert.deepEqual(essenceOf(ledger.rebuilt()), essenceOf(state));
 }

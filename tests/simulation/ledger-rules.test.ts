@@ -340,6 +340,6 @@ function check(world: World): void {
 
   assert.equal(ledger.state.heldNanos, heldBy(world));
 
-  // What waking would find is what is in memory.
-  assert.deepEqual(essenceOf(ledger.rebuilt()), essenceOf(ledger.state));
+  // What waking would find is what is in memory; the dearest check, so not at every step.
+  if (world.random() < 0.3) assert.deepEqual(essenceOf(ledger.rebuilt()), essenceOf(ledger.state));
 }

@@ -24,6 +24,7 @@ import {
   recover,
 } from '../../workers/domain/ledger/decide';
 import { toJson } from '../../workers/domain/ledger/conversation';
+import { alignTo } from '../../workers/domain/ledger/counting';
 import { decideExtend, rowAfterProgress } from '../../workers/domain/ledger/held';
 import {
   answerOf,
@@ -33,6 +34,13 @@ import {
   openRow,
   strangerRow,
 } from '../../workers/domain/ledger/lease';
+import type { LimitStanding } from '../../workers/domain/ledger/limited';
+import {
+  availableWithin,
+  limitFactsOf,
+  limitsInForce,
+  standingsOf,
+} from '../../workers/domain/ledger/limited';
 import type { Entry, Outcome, RequestRow } from '../../workers/domain/ledger/row';
 import type { Checkpoint, WalletState } from '../../workers/domain/ledger/state';
 import {
@@ -43,7 +51,6 @@ import {
   openRowOf,
   rebuild,
 } from '../../workers/domain/ledger/state';
-import { nanos } from '../../workers/domain/money';
 import { CATALOGUE } from './ledger';
 
 export class PaperLedger {
@@ -70,6 +77,7 @@ export class PaperLedger {
     if (known?.opened) return { ok: true, lease: leaseOf(known, known.opened, wallet.id) };
     const now = this.#now();
     const facts = { copies: this.#copies, catalogue: CATALOGUE, now };
+    this.align();
     const decision = decideAdmit(call, { ...facts, state: this.state });
     if (!decision.ok) return decision;
     const { hold } = decision.value;
@@ -87,8 +95,10 @@ export class PaperLedger {
     const standing = decideProgress(row, this.#copies, now);
     if (standing.state !== 'open') return standing;
     if (row === null) return { state: 'unknown' };
-    const { balanceNanos, heldNanos } = this.state;
-    const availableNanos = nanos(balanceNanos - heldNanos);
+    this.align();
+    const families = row.opened === null ? [] : [row.opened.price.family];
+    const limits = { ...limitFactsOf(this.#copies, this.state, now), families };
+    const availableNanos = availableWithin(this.state, limits);
     const extended = decideExtend(row, call, { availableNanos, now });
     if (extended.row !== null) this.#keepRunning(extended.row);
     return extended.answer;
@@ -144,6 +154,23 @@ export class PaperLedger {
     this.state = this.rebuilt();
   }
 
+  /** Counts from now on what the limits name. */
+  align(state: WalletState = this.state): void {
+    const rows = [...this.rows.values()];
+    alignTo(state, {
+      limits: limitsInForce(this.#copies),
+      timeZone: this.#copies.user.timeZone,
+      now: state.lastSeenAt,
+      rowsSince: (since) => rows.filter((row) => row.admittedAt > since),
+    });
+  }
+
+  /** How the limits stand, for a state that may not have counted all of them yet. */
+  standings(state: WalletState = this.state): readonly LimitStanding[] {
+    this.align(state);
+    return standingsOf(limitFactsOf(this.#copies, state, state.lastSeenAt));
+  }
+
   /** What waking would find now. */
   rebuilt(): WalletState {
     const checkpoint =
@@ -162,6 +189,7 @@ export class PaperLedger {
         .toSorted((a, b) => a.seq - b.seq),
       entries: this.entries.filter(({ n }) => n > entry),
       wallClock: this.wallClock,
+      timeZone: this.#copies.user.timeZone,
     });
   }
 
@@ -214,6 +242,16 @@ export function essenceOf(state: WalletState): unknown {
     conversations: toJson(state.conversations),
     openConversations: [...state.conversations.open].toSorted(([a], [b]) => (a < b ? -1 : 1)),
     waryUntil: state.waryUntil,
+    held: [...state.counters]
+      .filter(([, { open: atOnce }]) => atOnce > 0)
+      .map(([holder, { open: atOnce, heldTokens, heldNanos: held }]) => ({
+        holder,
+        atOnce,
+        heldTokens,
+        held,
+      }))
+      .toSorted((a, b) => (a.holder < b.holder ? -1 : 1)),
+    book: [...state.book.sums].toSorted(([a], [b]) => (a < b ? -1 : 1)),
     lastSeq,
     lastEntry,
     open: [...open].toSorted(([a], [b]) => a - b),

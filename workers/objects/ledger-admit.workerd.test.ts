@@ -267,6 +267,7 @@ describe('key-info', () => {
       heldNanos: HOLD_NANOS,
       availableNanos: TEN_DOLLARS - 1_000_000 - HOLD_NANOS,
       overrunNanos: 0,
+      limits: [],
     });
   });
 

@@ -120,9 +120,10 @@ describe('copies', () => {
         status: 'active',
         expiresAt: null,
         version: NOW,
+        limits: {},
       },
-      { kind: 'user', id: userId, status: 'active', timeZone: 'UTC', version: NOW },
-      { kind: 'wallet', id: walletId, userId, status: 'active', version: NOW },
+      { kind: 'user', id: userId, status: 'active', timeZone: 'UTC', version: NOW, limits: {} },
+      { kind: 'wallet', id: walletId, userId, status: 'active', version: NOW, limits: {} },
     ] satisfies Copy[]);
     expect(await loadCopies(env.DB, id('key'))).toBeNull();
   });

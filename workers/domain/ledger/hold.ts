@@ -43,6 +43,8 @@ const UNSEEN_TOKENS = 2_000;
 const MEDIA_TOKENS_MAX = { small: 5_000, medium: 25_000, large: 100_000 } as const;
 /** One token a byte also here; above, the longest prompt that any model takes. */
 const WARY_MEDIA_TOKENS = { small: 65_536, medium: 1_000_000, large: 1_000_000 } as const;
+/** No model takes a longer prompt; what is longer is refused upstream and costs nothing. */
+const PROMPT_TOKENS_MAX = 1_000_000;
 /** What one call of a server tool adds to the prompt (ledger.md, U). */
 const TOOL_RESULT_TOKENS = 10_000;
 /** How long a wallet that has passed its bound is held at one token a byte. */
@@ -102,7 +104,11 @@ export function boundsOf(question: BoundsQuestion): Bounds {
   };
 }
 
-function inputTokensMax({ sizes, conversation, isWary }: BoundsQuestion): number {
+function inputTokensMax(question: BoundsQuestion): number {
+  return Math.min(PROMPT_TOKENS_MAX, uncutTokensMax(question));
+}
+
+function uncutTokensMax({ sizes, conversation, isWary }: BoundsQuestion): number {
   const { textBytes, media } = sizes;
   if (isWary) return UNSEEN_TOKENS + textBytes + mediaTokens(media, WARY_MEDIA_TOKENS);
   if (conversation === null) {

@@ -7,12 +7,15 @@ import {
   extendCall,
   HOLD_NANOS,
   idOf,
+  keyCopy,
   MODEL,
   NOW,
   ownerOf,
   progressCall,
   settleCall,
+  userCopy,
   voidCall,
+  walletCopy,
 } from '../../../tests/support/ledger';
 import { essenceOf, PaperLedger } from '../../../tests/support/paper-ledger';
 import { nanos } from '../money';
@@ -20,6 +23,7 @@ import { HOUR_MS, SECOND_MS } from '../time';
 import type { Usage } from '../usage/tokens';
 import { NO_TOKENS } from '../usage/tokens';
 import type { AdmitCall } from './calls';
+import type { LimitStanding } from './limited';
 import type { Entry } from './row';
 import type { Checkpoint } from './state';
 import {
@@ -165,6 +169,38 @@ describe('the fold', () => {
     );
   });
 
+  it('stands under limits alike, whichever checkpoint it woke from', () => {
+    const windows = [{ limit: 1_000_000_000_000, spanMs: 90_000 }];
+    const limits = { requests: windows, tokens: windows, cost: windows, concurrency: 100 };
+    const budgets = [
+      { period: 'day' as const, limitNanos: nanos(1e12) },
+      { period: 'total' as const, limitNanos: nanos(1e12), family: 'opus' },
+    ];
+    const copies = {
+      key: keyCopy(OWNER, { limits }),
+      user: userCopy(OWNER, { limits: { ...limits, budgets }, timeZone: 'Asia/Tokyo' }),
+      wallet: walletCopy(OWNER, { limits: { ...limits, budgets } }),
+    };
+    fc.assert(
+      fc.property(histories, (history) => {
+        const start = { wallClock: NOW, every: Number.POSITIVE_INFINITY };
+        const ledger = new PaperLedger(copies, start);
+        ledger.credit(creditCall('txn_first'));
+        const checkpoints = [JSON.stringify(checkpointOf(ledger.state))];
+        for (const [index, step] of history.entries()) {
+          take(ledger, step, index);
+          checkpoints.push(JSON.stringify(checkpointOf(ledger.state)));
+        }
+        const standing = ledger.standings().map(figuresAlone);
+        expect(ledger.standings(ledger.rebuiltFrom(null)).map(figuresAlone)).toEqual(standing);
+        for (const text of checkpoints) {
+          const woken = ledger.rebuiltFrom(JSON.parse(text) as Checkpoint);
+          expect(ledger.standings(woken).map(figuresAlone)).toEqual(standing);
+        }
+      }),
+    );
+  });
+
   it('counts as closed since the checkpoint what waking found closed after it', () => {
     const ledger = newLedger(Number.POSITIVE_INFINITY);
     for (const [index, id] of [1, 2, 3].entries()) {
@@ -221,6 +257,11 @@ describe('the fold', () => {
     expect(essenceOf(state)).toEqual(before);
   });
 });
+
+/** Without when it resets: a window that was counted from rows keeps no emptied buckets. */
+function figuresAlone({ resetsAt: _resetsAt, ...figures }: LimitStanding) {
+  return figures;
+}
 
 function entry(amountNanos: number, n: number): Entry {
   const rest = { kind: 'grant', at: NOW, keyId: null, reason: '', actor: '' } as const;
