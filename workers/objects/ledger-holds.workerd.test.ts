@@ -1,6 +1,6 @@
-// What a Ledger object holds while requests run: who fits beside whom, how a hold grows and shrinks,
-// that it comes back after an eviction and is gone when the request is. The arithmetic is in
-// domain/ledger/hold.test.ts and its like.
+// What a Ledger object holds while requests run: who fits beside whom, how a hold grows and
+// shrinks, that it comes back after an eviction and is gone when the request is. The arithmetic is
+// in domain/ledger/hold.test.ts and its like.
 
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';

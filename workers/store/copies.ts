@@ -41,7 +41,7 @@ const keyId = z.custom<KeyId>((value) => typeof value === 'string' && isId('key'
 const version = z.int();
 const status = z.enum(['active', 'suspended', 'deleted']);
 
-/** Limits that cannot be read are never taken for none; pushes from before there were any have none. */
+/** Those that cannot be read are never taken for none; older pushes have none. */
 const limitsOf = (holder: LimitScope) =>
   z.exactOptional(z.custom<LimitSet>((value) => checkLimitSet(value, holder).ok));
 

@@ -1,5 +1,5 @@
-// Whether a request is let in, and with what hold: the one decision before dispatch. A plain function
-// of what is stored; the object loads, calls and stores.
+// Whether a request is let in, and with what hold: the one decision before dispatch. A plain
+// function of what is stored; the object loads, calls and stores.
 
 import type { RelayError } from '../errors';
 import type { Nanos } from '../money';

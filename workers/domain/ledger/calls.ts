@@ -240,7 +240,7 @@ export interface KeyInfo {
   /** All-time, of this key. */
   readonly usedNanos: Nanos;
   readonly requests: number;
-  /** What the wallet's open requests hold together. Absent from an older object, as what follows. */
+  /** What the wallet's open requests hold together. An older object says no more from here on. */
   readonly heldNanos?: Nanos;
   /** Balance less holds. */
   readonly availableNanos?: Nanos;

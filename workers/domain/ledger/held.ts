@@ -1,6 +1,6 @@
-// What a request's row says of its hold: how much it takes from the balance, what of the cost passed
-// it, how it changes while the request runs. The arithmetic is hold.ts; which requests are let in,
-// admission.ts.
+// What a request's row says of its hold: how much it takes from the balance, what of the cost
+// passed it, how it changes while the request runs. The arithmetic is hold.ts; which requests are
+// let in, admission.ts.
 
 import type { Nanos } from '../money';
 import { addNanos, ZERO_NANOS } from '../money';

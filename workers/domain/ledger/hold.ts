@@ -92,13 +92,15 @@ export function boundsOf(question: BoundsQuestion): Bounds {
   const dearest = dearestPrices(question, inputTokens + toolTokens);
   const callsPicos = BigInt(sizes.serverToolUses) * dearest.toolCall;
   const modelMax = Math.max(...[price, ...fallbacks].map((row) => row.maxOutputTokens));
+  const inputNanos = boundNanos(BigInt(inputTokens) * dearest.input);
+  const likelyPicos = likelyInputPicos(sizes, price, conversation);
+  const likelyNanos = boundNanos(multiplyUp(likelyPicos, factorsOf(price, asked)));
   return {
     inputTokens,
-    inputNanos: boundNanos(BigInt(inputTokens) * dearest.input),
+    inputNanos,
     toolsNanos: boundNanos(callsPicos + BigInt(toolTokens) * dearest.input),
-    likelyInputNanos: boundNanos(
-      multiplyUp(likelyInputPicos(sizes, price, conversation), factorsOf(price, asked)),
-    ),
+    // No prompt is longer than the bound, so no likely one either.
+    likelyInputNanos: likelyNanos < inputNanos ? likelyNanos : inputNanos,
     outputPicosPerToken: Number(dearest.output),
     outputTokensMax: Math.min(modelMax, Math.max(0, Math.ceil(sizes.maxTokens ?? modelMax))),
   };

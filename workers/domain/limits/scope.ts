@@ -1,5 +1,5 @@
-// What a key may be used for: models, protocols, clients, source addresses. Answers yes or no; which
-// refusal that is, limits.ts says. The client's name is a courtesy: anyone can send any.
+// What a key may be used for: models, protocols, clients, source addresses. Answers yes or no;
+// which refusal that is, limits.ts says. The client's name is a courtesy: anyone can send any.
 
 /** Of a user agent only this much is looked at. */
 const USER_AGENT_CHARACTERS_MAX = 512;
@@ -23,7 +23,7 @@ export function isClientAllowed(patterns: readonly string[], userAgent: string |
   return patterns.some((pattern) => matchesWildcard(pattern.toLowerCase(), text));
 }
 
-/** Whether the address (null: not known) lies in one of the ranges. What cannot be read does not. */
+/** Whether the address (null: not known) is in one of the ranges. What cannot be read is not. */
 export function isAddressAllowed(ranges: readonly string[], text: string | null): boolean {
   const address = text === null ? null : parseAddress(text);
   if (address === null) return false;
@@ -33,7 +33,7 @@ export function isAddressAllowed(ranges: readonly string[], text: string | null)
   });
 }
 
-/** Whether `text` is an address or a CIDR range, IPv4 or IPv6, with no bit set behind its prefix. */
+/** Whether `text` is an address or a CIDR range, IPv4 or IPv6, no bit set behind its prefix. */
 export function isAddressRange(text: string): boolean {
   return parseRange(text) !== null;
 }
