@@ -1,0 +1,61 @@
+// A body of a declared length into memory: room is taken when its first byte has come, not when it
+// is announced, and given up when no more comes. Who announces much and sends nothing keeps nobody
+// else out.
+
+/** No byte for so long: the client is gone or does not mean it. */
+export const STALL_MS = 10_000;
+const FIRST_BYTES = 64 * 1024;
+
+export interface Reception {
+  readonly body: ReadableStream<Uint8Array>;
+  /** As declared. */
+  readonly length: number;
+  /** Takes room for that many bytes; false: there is none. */
+  readonly grow: (bytes: number) => boolean;
+  readonly stallMs: number;
+}
+
+/**
+ * The body; `full` when there is no room for it, `stalled` when it stops coming. Rejects when the
+ * connection breaks off.
+ */
+export async function receive({
+  body,
+  length,
+  grow,
+  stallMs,
+}: Reception): Promise<Uint8Array<ArrayBuffer> | 'full' | 'stalled'> {
+  const reader = body.getReader({ mode: 'byob' });
+  let hasMoved = false;
+  let timer: ReturnType<typeof setInterval> | null = null;
+  const stalled = new Promise<'stalled'>((resolve) => {
+    timer = setInterval(() => {
+      if (!hasMoved) resolve('stalled');
+      hasMoved = false;
+    }, stallMs);
+  });
+  try {
+    const first = await Promise.race([reader.read(new Uint8Array(FIRST_BYTES)), stalled]);
+    if (first === 'stalled') return first;
+    if (!grow(length)) return 'full';
+    let whole = new Uint8Array(length);
+    let filled = first.value?.byteLength ?? 0;
+    if (first.value !== undefined) whole.set(first.value);
+    let isDone = first.done;
+    while (!isDone && filled < length) {
+      hasMoved = true;
+      const next = await Promise.race([reader.read(whole.subarray(filled)), stalled]);
+      if (next === 'stalled') return next;
+      isDone = next.done;
+      if (next.value === undefined) break;
+      filled += next.value.byteLength;
+      // The read took the memory over and gives it back with the bytes in it.
+      whole = new Uint8Array(next.value.buffer);
+    }
+    return filled === length ? whole : whole.slice(0, filled);
+  } finally {
+    clearInterval(timer);
+    // Nothing more is wanted; after the last byte this changes nothing.
+    reader.cancel().catch(() => undefined);
+  }
+}
