@@ -37,7 +37,10 @@ export async function receive({
   try {
     const first = await Promise.race([reader.read(new Uint8Array(FIRST_BYTES)), stalled]);
     if (first === 'stalled') return first;
-    if (!grow(length)) return 'full';
+    if (!grow(length)) {
+      await discard(reader, stalled);
+      return 'full';
+    }
     let whole = new Uint8Array(length);
     let filled = first.value?.byteLength ?? 0;
     if (first.value !== undefined) whole.set(first.value);
@@ -55,7 +58,18 @@ export async function receive({
     return filled === length ? whole : whole.slice(0, filled);
   } finally {
     clearInterval(timer);
-    // Nothing more is wanted; after the last byte this changes nothing.
-    reader.cancel().catch(() => undefined);
+  }
+}
+
+/** Lets the rest go by: a connection that is cut while it sends never reads the answer. */
+async function discard(
+  reader: ReadableStreamBYOBReader,
+  stalled: Promise<'stalled'>,
+): Promise<void> {
+  let buffer = new Uint8Array(FIRST_BYTES);
+  for (;;) {
+    const next = await Promise.race([reader.read(buffer), stalled]);
+    if (next === 'stalled' || next.done || next.value === undefined) return;
+    buffer = new Uint8Array(next.value.buffer);
   }
 }
