@@ -29,6 +29,16 @@ describe('meterOf a JSON answer', () => {
 });
 
 describe('meterOf an answer of another type', () => {
+  it('reads a message all the same when it begins like one', () => {
+    const start = `{"type":"message_start","message":${ANSWER}}`;
+    for (const text of [ANSWER, `event: message_start\ndata: ${start}\n\n`]) {
+      const meter = meterOf('other', options);
+      meter.push(encoder.encode(text));
+      expect(meter.complete()).toBe(true);
+      expect(meter.reading().usage?.entries[0]?.counts.input).toBe(10);
+    }
+  });
+
   it('knows only how much was delivered, and lets it end as it ends', () => {
     const meter = meterOf('other', options);
     meter.push(encoder.encode('<html></html>'));

@@ -21,7 +21,34 @@ const NOTHING = new Uint8Array(0);
 
 /** A meter for an answer of `type`. */
 export function meterOf(type: AnswerType, options: MeterOptions): Meter {
-  return type === 'events' ? eventMeter(options) : documentMeter(type, options);
+  if (type === 'events') return eventMeter(options);
+  return type === 'json' ? documentMeter(type, options) : unnamedMeter(options);
+}
+
+/** An answer whose type nobody named, or wrongly: what it begins with tells what can be read. */
+function unnamedMeter(options: MeterOptions): Meter {
+  let found: Meter = documentMeter('other', options);
+  let isKnown = false;
+  return {
+    push: (bytes) => {
+      if (!isKnown) found = meterByBeginning(bytes, options);
+      isKnown = true;
+      found.push(bytes);
+    },
+    reading: () => found.reading(),
+    // How it should have ended is not known well enough to break it off.
+    complete: () => true,
+    hiddenThinkingMs: () => found.hiddenThinkingMs(),
+    midEvent: () => false,
+  };
+}
+
+function meterByBeginning(bytes: Uint8Array, options: MeterOptions): Meter {
+  const beginning = String.fromCharCode(...bytes.subarray(0, 16)).trimStart();
+  if (beginning.startsWith('{')) return documentMeter('json', options);
+  return /^(?:event|data|id|:)/.test(beginning)
+    ? eventMeter(options)
+    : documentMeter('other', options);
 }
 
 function eventMeter(options: MeterOptions): Meter {

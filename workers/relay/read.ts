@@ -7,11 +7,15 @@ import { fail, ok } from '../domain/result';
 import { SECOND_MS } from '../domain/time';
 import { anthropic } from '../protocols/anthropic';
 import type { ReadBody } from './journey';
+import { receive, STALL_MS } from './receive';
 
 /** The Messages API's own limit. */
 export const BODY_BYTES_MAX = 32 * 1024 * 1024;
 /** What all requests of one isolate may hold together. */
 export const BUFFERED_BYTES_MAX = 64 * 1024 * 1024;
+
+/** A body up to this is not waited for with care: a thousand of them fit. */
+const SMALL_BYTES = 64 * 1024;
 
 let bufferedBytes = 0;
 
@@ -90,9 +94,15 @@ async function readWhole(
   const declared = request.headers.get('content-length');
   if (request.body === null) return ok(new Uint8Array(0));
   if (declared === null) return collect(request.body, share, false);
-  // Taken before a byte is read, so that many large bodies at once cannot fill the isolate.
-  if (!share.grow(Number(declared))) return fail(FULL);
-  return ok(new Uint8Array(await request.arrayBuffer()));
+  const length = Number(declared);
+  if (length <= SMALL_BYTES) {
+    const small = new Uint8Array(await request.arrayBuffer());
+    return share.grow(small.byteLength) ? ok(small) : fail(FULL);
+  }
+  const { grow } = share;
+  const whole = await receive({ body: request.body, length, grow, stallMs: STALL_MS });
+  if (whole === 'full') return fail(FULL);
+  return whole === 'stalled' ? fail(STALLED) : ok(whole);
 }
 
 async function unpack(
@@ -132,6 +142,7 @@ async function collect(
   return ok(whole);
 }
 
+const STALLED: RelayError = { kind: 'bad-request', message: 'The body stopped coming.' };
 const FULL: RelayError = { kind: 'busy', what: 'buffers', retryAfterMs: SECOND_MS };
 
 function tooLarge(decoded: boolean): RelayError {

@@ -7,7 +7,7 @@ import type { TokenCounts, Usage, UsageEntry, UsageFlag } from '../../domain/usa
 import { NO_TOKENS } from '../../domain/usage/tokens';
 
 /** No answer has more tokens than this; a larger count is cut to it and flagged. */
-export const COUNT_MAX = 1_000_000_000;
+export const COUNT_MAX = 10_000_000;
 const ITERATIONS_MAX = 1_000;
 const WORD_LENGTH_MAX = 256;
 
