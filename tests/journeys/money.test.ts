@@ -197,11 +197,8 @@ test('a model that is served but has no price is paid at twice the dearest of it
 describe('a spent wallet', () => {
   test('is refused in words that stop a client, and costs no call upstream', async () => {
     const { spent } = relay.keys;
-    upstream.on('spending', json(message('seen')));
-    const last = await send('/v1/messages', { key: spent, body: ask('spending the last') });
-    expect(last.status).toBe(200);
     const { wallet } = await settledInfo(spent);
-    expect(wallet.balance_nanos).toBe(1 - USAGE_NANOS);
+    expect(wallet.balance_nanos).toBe(1);
     for (const who of [spent, relay.keys.penniless]) {
       const reply = await send('/v1/messages', { key: who, body: ask('spending too much') });
       expect([reply.status, JSON.parse(reply.text)]).toMatchObject([

@@ -27,7 +27,7 @@ const PEOPLE = {
   clients: {},
   errors: {},
   leaving: {},
-  load: {},
+  load: { nanos: 1_000_000_000_000 },
   money: { nanos: 1_000_000_000_000 },
   retry: {},
   spent: { nanos: 1 },

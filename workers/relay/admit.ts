@@ -87,6 +87,8 @@ function callOf(visit: Visit, bearer: Bearer, request: AdmitRequest): AdmitCall 
       geo: essentials?.geo ?? null,
       tier: essentials?.tier ?? null,
     },
+    userAgent: visit.request.headers.get('user-agent') ?? '',
+    address: visit.request.headers.get('cf-connecting-ip') ?? '',
     conversation: request.conversation,
     heldIds: essentials?.heldIds ?? [],
     tags: tagsOf(visit.request.headers),

@@ -34,10 +34,7 @@ export function freeEnding(closing: Ending['closing']): Ending {
 }
 
 /** Ended before any header came: the upstream has most likely read the prompt. */
-export function leftBeforeHeaders(
-  lease: Lease,
-  closing: 'client-left' | StopWord,
-): Ending {
+export function leftBeforeHeaders(lease: Lease, closing: 'client-left' | StopWord): Ending {
   const usage: Usage = { entries: [], flags: ['estimated'] };
   const costNanos = lease.likelyInputNanos;
   return { closing, certainty: 'estimated', usage, costNanos };

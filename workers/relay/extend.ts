@@ -66,6 +66,6 @@ function extend(journey: Journey, heldOutputTokensUpTo: number) {
 
 /** What is known, what is thought unseen at the model's top speed, and the reading's own lag. */
 function spentTokens(read: Read, journey: Journey): number {
-  const unseen = hiddenThinkingTokens(read.hiddenThinkingMs);
-  return outputSoFar({ ...read, hiddenThinkingMs: 0 }, journey) + unseen + hiddenThinkingTokens(LAG_MS);
+  const seen = outputSoFar({ ...read, hiddenThinkingMs: 0 }, journey);
+  return seen + hiddenThinkingTokens(read.hiddenThinkingMs + LAG_MS);
 }

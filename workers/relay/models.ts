@@ -7,10 +7,12 @@ import type { PriceRow } from '../domain/pricing/catalogue';
 import type { Snapshot } from '../domain/snapshot';
 import { admit } from './admit';
 import { errorAnswer, jsonAnswer } from './answer';
+import { freeEnding } from './ending';
 import { forward } from './forward';
 import type { Bearer, Journey, Visit } from './journey';
 import { atRest, keepAlive } from './progress';
 import { conversationTag, schedule } from './schedule';
+import { REACHED_NOTHING, settle } from './settle';
 import { currentSnapshot } from './snapshot';
 
 const LIST_BYTES_MAX = 4 * 1024 * 1024;
@@ -25,17 +27,15 @@ export async function listModels(visit: Visit, bearer: Bearer): Promise<Response
     currentSnapshot(visit),
   ]);
   if (!lease.ok) return errorAnswer(visit, lease.error);
-  if (!snapshot.ok) return errorAnswer(visit, snapshot.error);
   const admitMs = Date.now() - visit.receivedAt;
-  const way = {
-    ...visit,
-    bearer,
-    lease: lease.value,
-    snapshot: snapshot.value,
-    body: null,
-    admitMs,
-  };
+  const admitted = { ...visit, bearer, lease: lease.value, admitMs };
+  if (!snapshot.ok) {
+    visit.ctx.waitUntil(settle(admitted, freeEnding('void'), REACHED_NOTHING));
+    return errorAnswer(visit, snapshot.error);
+  }
+  const way = { ...admitted, snapshot: snapshot.value, body: null };
   const listed = await askUpstream(way, conversation);
+  visit.ctx.waitUntil(settle(way, freeEnding('completed'), REACHED_NOTHING));
   if (wanted !== null) return oneModel(way, wanted, listed);
   return jsonAnswer(visit, listed === null ? ownList(snapshot.value) : filtered(listed, way));
 }

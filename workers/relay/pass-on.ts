@@ -75,8 +75,16 @@ function passFree(journey: Journey, answer: Answer): Travelled {
 }
 
 function unmodified(journey: Journey, response: Response): Response {
-  const headers = passedHeaders(response.headers, journey);
+  const headers = headersOf(journey, response);
   return new Response(response.body, { status: response.status, headers });
+}
+
+/** The upstream's headers, and how the user's own limits stand. */
+function headersOf(journey: Journey, response: Response): Headers {
+  const headers = passedHeaders(response.headers, journey);
+  if (!response.ok) return headers;
+  for (const [name, value] of Object.entries(journey.lease.notice ?? {})) headers.set(name, value);
+  return headers;
 }
 
 async function passWhole(journey: Journey, answer: Answer, running: Running): Promise<Travelled> {
@@ -89,7 +97,7 @@ async function passWhole(journey: Journey, answer: Answer, running: Running): Pr
     const body = new Uint8Array(await response.arrayBuffer());
     meter.push(body);
     const finished = meteredClose(journey, answer, { how: 'whole', meter });
-    const headers = passedHeaders(response.headers, journey);
+    const headers = headersOf(journey, response);
     return { response: new Response(body, { status: response.status, headers }), finished };
   } catch {
     const word = running.stopped;
@@ -131,7 +139,7 @@ function passFlowing(journey: Journey, answer: Answer, running: Running): Travel
   running.costNanos = () => costSoFar(readingOf(meter), journey);
   running.inputNanos = () => inputSoFar(readingOf(meter), journey);
   const finished = flowing.ended.then((how) => meteredClose(journey, answer, { how, meter }));
-  const headers = passedHeaders(response.headers, journey);
+  const headers = headersOf(journey, response);
   return {
     response: new Response(flowing.readable, { status: response.status, headers }),
     finished,

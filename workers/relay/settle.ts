@@ -43,20 +43,19 @@ export async function settle(journey: Admitted, ending: Ending, reached: Reached
   };
   const { lease } = journey;
   const { status, accountId, attempts, servedModel } = reached;
-  if (lease.seq > 0) {
-    await send(journey, journey.bearer, {
-      seq: lease.seq,
-      requestId: lease.requestId,
-      keyId: lease.keyId,
-      ...ending,
-      admittedAt: lease.admittedAt,
-      model: servedModel ?? lease.model,
-      accountId,
-      status,
-      attempts,
-      timings,
-    });
-  }
+  // Class `free` has no row: its settle only gives its place back.
+  await send(journey, journey.bearer, {
+    seq: lease.seq,
+    requestId: lease.requestId,
+    keyId: lease.keyId,
+    ...ending,
+    admittedAt: lease.admittedAt,
+    model: servedModel ?? lease.model,
+    accountId,
+    status,
+    attempts,
+    timings,
+  });
   log('request', {
     request: lease.requestId,
     operation: journey.operation,
@@ -104,7 +103,8 @@ async function send(visit: Visit, bearer: Bearer, call: SettleCall): Promise<voi
     // A new stub for each try: one that failed stays broken.
     const answer = ledgerOf(visit.env, walletId, region).settle(call);
     const settled = await answer.then(keep, failed);
-    if (settled.done) return;
+    // A free request's place is given back by itself after a minute.
+    if (settled.done || call.seq === 0) return;
     const spentMs = Date.now() - startedAt + pauseMs;
     if (settled.overloaded || spentMs > RETRY_FOR_MS) break;
     await scheduler.wait(pauseMs);

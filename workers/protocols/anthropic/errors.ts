@@ -4,6 +4,7 @@
 
 import type { ErrorFacts, RelayError } from '../../domain/errors';
 import { facts } from '../../domain/errors';
+import { rejectedHeaders } from '../../domain/limits/notice';
 import { SECOND_MS } from '../../domain/time';
 import type { RenderedError } from '../protocol';
 
@@ -17,6 +18,10 @@ export function renderError(error: RelayError, requestId: string): RenderedError
   if (known.retry !== null) headers['x-should-retry'] = String(known.retry);
   if (known.retryAfterMs !== null) headers['retry-after'] = wholeSeconds(known.retryAfterMs);
   if (known.allow !== undefined) headers['allow'] = known.allow;
+  if (error.kind === 'budget-spent') {
+    const { period, resetsAt, scope } = error;
+    Object.assign(headers, rejectedHeaders({ period, resetsAt, shared: scope === 'wallet' }));
+  }
   return { status: known.status, headers, body: JSON.stringify(envelope(known, requestId)) };
 }
 
