@@ -12,6 +12,7 @@ import {
   message,
   MODEL,
   stream,
+  talk,
   USAGE,
   USAGE_NANOS,
 } from '../support/answers';
@@ -192,6 +193,22 @@ test('a model that is served but has no price is paid at twice the dearest of it
   const answer = json(used('claude-opus-9', [1_000, 0, 1_000]));
   // Opus 4: $15 and $75 a million.
   expect(await costOfAnswer('served-unknown', answer)).toBe(2 * (15_000_000 + 75_000_000));
+});
+
+describe('a scarce wallet', () => {
+  test('has its stream ended cleanly before more is spent than was granted', async () => {
+    const { scarce } = relay.keys;
+    upstream.on('talks-on', talk(beginning('Well, ')));
+    const body = ask('talks-on', { stream: true, max_tokens: 128_000 });
+    const { status, text } = await send('/v1/messages', { key: scarce, body });
+    expect(status).toBe(200);
+    expect(text).not.toContain('message_stop');
+    const last = text.trimEnd().split('\n\n').at(-1) ?? '';
+    expect(last).toMatch(/^event: error\ndata: \{"type":"error","error":\{"type":"billing_error"/);
+    const { wallet } = await settledInfo(scarce);
+    expect(wallet.balance_nanos).toBeGreaterThanOrEqual(0);
+    expect(wallet.balance_nanos).toBeLessThan(20_000_000);
+  });
 });
 
 describe('a spent wallet', () => {

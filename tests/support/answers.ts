@@ -168,6 +168,18 @@ export function drip(text: string): Answer {
   };
 }
 
+/** Sends `text` as the beginning of a stream, then words (150 tokens a second) till it is left. */
+export function talk(text: string): Answer {
+  return async (response) => {
+    openStream(response);
+    response.write(text);
+    while (!response.destroyed) {
+      await pause(DRIP_EVERY_MS);
+      response.write(textDelta('nine char'));
+    }
+  };
+}
+
 const DRIP_EVERY_MS = 20;
 
 /** Never answers. */

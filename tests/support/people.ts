@@ -31,6 +31,8 @@ const PEOPLE = {
   money: { nanos: 1_000_000_000_000 },
   retry: {},
   spent: { nanos: 1 },
+  /** Enough to begin, not to end: four cents. */
+  scarce: { nanos: 40_000_000 },
   penniless: { nanos: 0 },
   disabled: { key: 'disabled' },
   deleted: { key: 'deleted' },
