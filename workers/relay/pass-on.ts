@@ -2,7 +2,7 @@
 // they are; a short JSON answer is read whole and passed on; everything else flows.
 
 import type { RelayError } from '../domain/errors';
-import { MINUTE_MS } from '../domain/time';
+import { MINUTE_MS, SECOND_MS } from '../domain/time';
 import { anthropic } from '../protocols/anthropic';
 import type { MeterOptions } from '../protocols/protocol';
 import { endedByRelay, errorAnswer, passedHeaders } from './answer';
@@ -22,6 +22,8 @@ import { flow } from './stream';
 const WHOLE_BYTES_MAX = 256 * 1024;
 /** A running answer without any byte for this long is an upstream gone. */
 const SILENCE_MS_MAX = 2 * MINUTE_MS;
+/** A longer wait is not worth telling: by then the account is another one's business. */
+const WAIT_SECONDS_MAX = 3_600;
 const encoder = new TextEncoder();
 
 /** Passes `answer` on to the client and settles behind it. */
@@ -65,8 +67,15 @@ function passRefusal(journey: Journey, answer: Answer, type: AnswerType): Travel
     return { response: unmodified(journey, response), finished };
   }
   answer.cancel();
-  const error: RelayError = { kind: 'upstream-failed', why: 'unreadable' };
-  return { response: errorAnswer(journey, error), finished };
+  return { response: errorAnswer(journey, unreadable(response.headers)), finished };
+}
+
+/** A refusal in nobody's protocol; how long to wait is the one thing in it that can be told. */
+function unreadable(headers: Headers): RelayError {
+  const seconds = Number(headers.get('retry-after') ?? Number.NaN);
+  return seconds > 0 && seconds <= WAIT_SECONDS_MAX
+    ? { kind: 'no-upstream', retryAfterMs: seconds * SECOND_MS }
+    : { kind: 'upstream-failed', why: 'unreadable' };
 }
 
 function passFree(journey: Journey, answer: Answer): Travelled {

@@ -50,8 +50,13 @@ function journey(): Journey {
 }
 
 /** The client's answer when the upstream's has `status`. */
-async function answeredWith(status: number, body: string | null): Promise<Response> {
-  const headers = { 'content-type': 'application/json' };
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+async function answeredWith(
+  status: number,
+  body: string | null,
+  headers: Record<string, string> = JSON_TYPE,
+): Promise<Response> {
   // Neither the constructor nor the tests' network gives out such a status: the real one does.
   const response = Object.defineProperty(new Response(body, { headers }), 'status', {
     value: status,
@@ -85,6 +90,13 @@ describe('passOn', () => {
       });
     },
   );
+
+  it('keeps the wait of a refusal that is in no protocol', async () => {
+    const headers = { 'content-type': 'text/html', 'retry-after': '7' };
+    const response = await answeredWith(429, '<html></html>', headers);
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '7']);
+    expect(await response.json()).toMatchObject({ error: { type: 'overloaded_error' } });
+  });
 
   it('hands a refusal on as it came', async () => {
     const refusal = '{"type":"error"}';
