@@ -1,7 +1,7 @@
 // How a Ledger object lets requests in: admit, and beside it credit and key-info. How it closes
 // them is in ledger-settle.workerd.test.ts.
 
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   admitCall,
   creditCall,
@@ -15,6 +15,7 @@ import {
   voidCall,
   walletCopy,
 } from '../../tests/support/ledger';
+import { later, useFakeDate } from '../../tests/workerd/fake-date';
 import {
   admitted,
   evict,
@@ -30,18 +31,7 @@ import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../domain/time';
 
 const TEN_DOLLARS = nanosFromDollars(10);
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['Date'], now: NOW });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
-
-function later(ms: number): void {
-  vi.setSystemTime(Date.now() + ms);
-}
+useFakeDate();
 
 describe('admit', () => {
   it('gives a lease with the price row, dated by the object, and writes one row', async () => {

@@ -3,7 +3,7 @@
 // in domain/ledger/hold.test.ts and its like.
 
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   admitCall,
   creditCall,
@@ -13,10 +13,10 @@ import {
   keyCopy,
   LIKELY_INPUT_NANOS,
   MODEL,
-  NOW,
   progressCall,
   settleCall,
 } from '../../tests/support/ledger';
+import { later, useFakeDate } from '../../tests/workerd/fake-date';
 import type { Wallet } from '../../tests/workerd/wallet-object';
 import {
   admitted,
@@ -33,17 +33,7 @@ import { NO_TOKENS } from '../domain/usage/tokens';
 
 const TEN_DOLLARS = nanosFromDollars(10);
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['Date'], now: NOW });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
-
-function later(ms: number): void {
-  vi.setSystemTime(Date.now() + ms);
-}
+useFakeDate();
 
 /** A wallet with just this much. */
 async function walletWith(balanceNanos: number): Promise<Wallet> {

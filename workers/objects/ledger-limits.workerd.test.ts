@@ -2,7 +2,7 @@
 // days of a zone, class `free`. Which limit refuses what is in domain/limits/limits.test.ts.
 
 import { env } from 'cloudflare:workers';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   admitCall,
   extendCall,
@@ -17,6 +17,7 @@ import {
   userCopy,
   walletCopy,
 } from '../../tests/support/ledger';
+import { later, useFakeDate } from '../../tests/workerd/fake-date';
 import type { Wallet } from '../../tests/workerd/wallet-object';
 import {
   admitted,
@@ -33,17 +34,7 @@ import { nanos } from '../domain/money';
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../domain/time';
 import { NO_TOKENS } from '../domain/usage/tokens';
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['Date'], now: NOW });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
-
-function later(ms: number): void {
-  vi.setSystemTime(Date.now() + ms);
-}
+useFakeDate();
 
 const perMinute = (limit: number) => [{ limit, spanMs: MINUTE_MS }];
 

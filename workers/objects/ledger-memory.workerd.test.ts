@@ -3,7 +3,7 @@
 
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   admitCall,
   creditCall,
@@ -14,6 +14,7 @@ import {
   settleCall,
   voidCall,
 } from '../../tests/support/ledger';
+import { later, useFakeDate } from '../../tests/workerd/fake-date';
 import type { Wallet } from '../../tests/workerd/wallet-object';
 import {
   admitted,
@@ -31,18 +32,7 @@ import type { PoolPort } from '../domain/snapshot';
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../domain/time';
 import { poolOf } from '../platform/objects';
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['Date'], now: NOW });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
-
-function later(ms: number): void {
-  vi.setSystemTime(Date.now() + ms);
-}
+useFakeDate();
 
 function databaseDown(): void {
   vi.spyOn(env.DB, 'withSession').mockImplementation(() => {

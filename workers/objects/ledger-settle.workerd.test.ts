@@ -2,7 +2,7 @@
 // is in ledger-admit.workerd.test.ts.
 
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   admitCall,
   creditCall,
@@ -14,6 +14,7 @@ import {
   voidCall,
   walletCopy,
 } from '../../tests/support/ledger';
+import { later, useFakeDate } from '../../tests/workerd/fake-date';
 import type { Wallet } from '../../tests/workerd/wallet-object';
 import {
   admitted,
@@ -30,18 +31,7 @@ import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../domain/time';
 
 const TEN_DOLLARS = nanosFromDollars(10);
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['Date'], now: NOW });
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-  vi.restoreAllMocks();
-});
-
-function later(ms: number): void {
-  vi.setSystemTime(Date.now() + ms);
-}
+useFakeDate();
 
 describe('settle', () => {
   it('closes the row with its cost, once, and writes one row', async () => {
