@@ -21,3 +21,8 @@ export function poolOf(env: Env): PoolPort {
   const stub: unknown = env.POOL.get(env.POOL.idFromName(POOL_NAME));
   return stub as PoolPort;
 }
+
+/** Whether the runtime has marked a failed call so: `retryable` to an object, or `overloaded`. */
+export function isMarked(error: unknown, mark: 'retryable' | 'overloaded'): boolean {
+  return typeof error === 'object' && error !== null && Reflect.get(error, mark) === true;
+}

@@ -15,7 +15,7 @@ import { fail, ok } from '../domain/result';
 import { SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
 import { withinMs } from '../platform/clock';
-import { ledgerOf } from '../platform/objects';
+import { isMarked, ledgerOf } from '../platform/objects';
 import type { Bearer, ReadBody, Visit } from './journey';
 import { settleVoid } from './settle';
 import { heldVersion } from './snapshot';
@@ -115,8 +115,7 @@ function given<K extends keyof RequestTags>(name: K, value: string | undefined):
  */
 function againIfRetryable(ask: () => Promise<AdmitAnswer>) {
   return (error: unknown): Promise<AdmitAnswer> => {
-    const named = typeof error === 'object' && error !== null && 'retryable' in error;
-    if (named && error.retryable === true) return ask();
+    if (isMarked(error, 'retryable')) return ask();
     throw error;
   };
 }

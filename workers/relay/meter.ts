@@ -1,6 +1,7 @@
 // The meter of one answer: the protocol's own reader for events, the whole document for JSON, and
 // for anything else only the knowledge that nothing could be read.
 
+import { concatBytes } from '../platform/bytes';
 import { anthropic } from '../protocols/anthropic';
 import type { MeterOptions, MeterReading } from '../protocols/protocol';
 import type { Sink } from './stream';
@@ -77,7 +78,7 @@ function documentMeter(type: 'json' | 'other', options: MeterOptions): Meter {
   let length = 0;
   let reading: MeterReading | null = null;
   const read = (): MeterReading => {
-    const known = type === 'json' && length <= JSON_BYTES_MAX ? joined(pieces) : NOTHING;
+    const known = type === 'json' && length <= JSON_BYTES_MAX ? concatBytes(pieces) : NOTHING;
     const whole = anthropic.readJsonAnswer(known, options);
     // Of a document that breaks off, or that nobody can read, what counts is what was delivered.
     return whole.usage === null ? { ...whole, deliveredBytes: length } : whole;
@@ -95,16 +96,4 @@ function documentMeter(type: 'json' | 'other', options: MeterOptions): Meter {
     hiddenThinkingMs: () => 0,
     midEvent: () => false,
   };
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const [only] = pieces;
-  if (pieces.length === 1 && only !== undefined) return only;
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
-  let offset = 0;
-  for (const piece of pieces) {
-    whole.set(piece, offset);
-    offset += piece.byteLength;
-  }
-  return whole;
 }

@@ -5,6 +5,7 @@ import type { RelayError } from '../domain/errors';
 import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
 import { SECOND_MS } from '../domain/time';
+import { concatBytes } from '../platform/bytes';
 import { anthropic } from '../protocols/anthropic';
 import type { ReadBody } from './journey';
 import { receive, STALL_MS } from './receive';
@@ -133,13 +134,7 @@ async function collect(
     if (!share.grow(chunk.byteLength)) return fail(FULL);
     chunks.push(chunk);
   }
-  const whole = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return ok(whole);
+  return ok(concatBytes(chunks));
 }
 
 const STALLED: RelayError = { kind: 'bad-request', message: 'The body stopped coming.' };

@@ -5,6 +5,7 @@
 import { rankAccounts } from '../domain/scheduling/rank';
 import type { SnapshotAccount } from '../domain/snapshot';
 import { base64url } from '../platform/base64';
+import { concatBytes } from '../platform/bytes';
 import { hmacSha256 } from '../platform/digest';
 import type { Bearer, Journey, ReadBody, Visit } from './journey';
 
@@ -27,7 +28,7 @@ export async function conversationTag(
   const { walletId, keyId } = bearer.parts;
   const digest = await hmacSha256(
     visit.config.conversationSecret,
-    concat(encoder.encode(`${walletId}\n`), valueOf(visit, keyId, body)),
+    concatBytes([encoder.encode(`${walletId}\n`), valueOf(visit, keyId, body)]),
   );
   return base64url(digest.subarray(0, TAG_BYTES));
 }
@@ -43,15 +44,5 @@ function valueOf(visit: Visit, keyId: string, body: ReadBody | null): Uint8Array
   const pieces = conversation.ranges.map(([start, end]) =>
     body.plain.subarray(start, Math.min(end, start + PIECE_BYTES_MAX)),
   );
-  return concat(encoder.encode(`prefix\n${keyId}\n${body.essentials.model}\n`), ...pieces);
-}
-
-function concat(...pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
-  let offset = 0;
-  for (const piece of pieces) {
-    whole.set(piece, offset);
-    offset += piece.byteLength;
-  }
-  return whole;
+  return concatBytes([encoder.encode(`prefix\n${keyId}\n${body.essentials.model}\n`), ...pieces]);
 }

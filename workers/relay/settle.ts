@@ -6,7 +6,7 @@ import { ZERO_NANOS } from '../domain/money';
 import { SECOND_MS } from '../domain/time';
 import { totalCounts } from '../domain/usage/tokens';
 import { log } from '../observe/log';
-import { ledgerOf } from '../platform/objects';
+import { isMarked, ledgerOf } from '../platform/objects';
 import { writeLateSettle } from '../store/late-settles';
 import type { Ending } from './ending';
 import type { Admitted, Answer, Bearer, Visit } from './journey';
@@ -134,6 +134,5 @@ function keep(_answer: SettleAnswer): Tried {
 }
 
 function failed(error: unknown): Tried {
-  const named = typeof error === 'object' && error !== null && 'overloaded' in error;
-  return { done: false, overloaded: named && error.overloaded === true };
+  return { done: false, overloaded: isMarked(error, 'overloaded') };
 }
