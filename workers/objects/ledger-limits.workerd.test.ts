@@ -147,7 +147,7 @@ describe('a limit', () => {
       ).bind(owner.walletId, owner.userId),
       env.DB.prepare(
         `INSERT INTO keys VALUES (?, ?, ?, 'n', 'another', NULL, NULL, '1', 'active', NULL, 9, 1,
-          '{"requests":[{"limit":5,"spanMs":1000}]}')`,
+          '{"requests":[{"limit":5,"spanMs":1000}]}', 'drain')`,
       ).bind(owner.keyId, owner.walletId, owner.userId),
     ]);
     later(11 * MINUTE_MS);

@@ -63,7 +63,8 @@ async function inDatabase({ owner }: Wallet, key: Partial<KeyCopy> = {}): Promis
       `INSERT OR REPLACE INTO wallets VALUES (?, ?, 'weur', 'active', 1, 1, '{}')`,
     ).bind(owner.walletId, owner.userId),
     env.DB.prepare(
-      `INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, NULL, NULL, '1', ?, NULL, ?, 1, '{}')`,
+      `INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, NULL, NULL, '1', ?, NULL, ?, 1, '{}',
+        'cancel')`,
     ).bind(owner.keyId, owner.walletId, owner.userId, name, hash, status, version),
   ]);
 }

@@ -34,6 +34,8 @@ const STEPS = [
   ALTER TABLE entries ADD COLUMN change TEXT;`,
   // `hold`: JSON of a RowHold; requests from before have none.
   `ALTER TABLE requests ADD COLUMN hold TEXT;`,
+  // Who asked that the running request be ended.
+  `ALTER TABLE requests ADD COLUMN stopped_by TEXT;`,
 ] as const;
 
 /** Rows that are read back at a time. */
@@ -57,6 +59,7 @@ type RequestRecord = {
   known_nanos: number | null;
   closed: string | null;
   hold: string | null;
+  stopped_by: string | null;
 };
 
 type EntryRecord = {
@@ -217,7 +220,7 @@ export class LedgerStorage {
 
   insertRow(row: RequestRow): void {
     this.#run(
-      'INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)',
       row.seq,
       row.requestId,
       row.keyId,
@@ -244,10 +247,11 @@ export class LedgerStorage {
   keepRunning(row: RequestRow): void {
     this.#run(
       'UPDATE requests SET lease_until = ?, progress_n = ?, progress_nanos = ?, dispatched = ?, ' +
-        'hold = ? WHERE seq = ?',
+        'hold = ?, stopped_by = ? WHERE seq = ?',
       row.leaseUntil,
       ...progressBindings(row),
       holdBinding(row),
+      row.stoppedBy ?? null,
       row.seq,
     );
   }
@@ -345,6 +349,7 @@ function rowOf(record: RequestRecord): RequestRow {
           },
     closed: record.closed === null ? null : (JSON.parse(record.closed) as Closed),
     ...(record.hold === null ? {} : { hold: JSON.parse(record.hold) as RowHold }),
+    ...(record.stopped_by === null ? {} : { stoppedBy: record.stopped_by }),
   };
 }
 

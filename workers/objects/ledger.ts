@@ -3,7 +3,7 @@
 
 import { DurableObject } from 'cloudflare:workers';
 import type { RelayError } from '../domain/errors';
-import type { KeyId, RequestId } from '../domain/ids';
+import type { RequestId } from '../domain/ids';
 import type {
   AdmitAnswer,
   AdmitCall,
@@ -11,26 +11,22 @@ import type {
   CreditCall,
   ExtendAnswer,
   ExtendCall,
+  HolderCall,
   KeyInfo,
   LedgerPort,
   ProgressAnswer,
   ProgressCall,
   SettleAnswer,
   SettleCall,
+  StopAnswer,
+  StopCall,
 } from '../domain/ledger/calls';
 import { decideAdmit } from '../domain/ledger/admission';
 import { readClock } from '../domain/ledger/clock';
 import type { Copy } from '../domain/ledger/copies';
 import type { Copies } from '../domain/ledger/decide';
-import {
-  checkKey,
-  correctionOf,
-  decideProgress,
-  decideSettle,
-  recover,
-} from '../domain/ledger/decide';
+import { correctionOf, decideProgress, decideSettle, recover } from '../domain/ledger/decide';
 import { decideExtend, rowAfterProgress } from '../domain/ledger/held';
-import { keyInfoOf } from '../domain/ledger/key-info';
 import {
   answerOf,
   closedOf,
@@ -50,10 +46,11 @@ import {
   openRowOf,
   rebuild,
 } from '../domain/ledger/state';
+import type { UsageDocument } from '../domain/limits/notice';
 import { ZERO_NANOS } from '../domain/money';
 import type { Catalogue } from '../domain/pricing/catalogue';
 import type { Result } from '../domain/result';
-import { fail, ok } from '../domain/result';
+import { ok } from '../domain/result';
 import { MINUTE_MS, SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
 import { CopyShelf } from './copy-shelf';
@@ -61,6 +58,7 @@ import { LedgerFlush } from './ledger-flush';
 import { LedgerStorage } from './ledger-storage';
 import { LimitDesk } from './limit-desk';
 import { PriceShelf } from './price-shelf';
+import { ReadDesk } from './read-desk';
 
 /** Closed rows between two checkpoints: waking reads at most as many rows again. */
 const CHECKPOINT_EVERY = 500;
@@ -79,6 +77,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   readonly #state: WalletState;
   readonly #flush: LedgerFlush;
   readonly #limits: LimitDesk;
+  readonly #reading: ReadDesk;
   /** Row numbers of closed requests by id, for at least RECENT_MS. */
   readonly #recent = new Map<RequestId, { readonly seq: number; readonly closedAt: number }>();
   #alarmAt: number | null = null;
@@ -93,6 +92,8 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     this.#state = this.#rebuild();
     const [storage, state, wallet] = [this.#storage, this.#state, () => this.#copies.wallet()];
     this.#limits = new LimitDesk({ storage, state, copies: this.#copies });
+    const now = (): number => this.#now();
+    this.#reading = new ReadDesk({ state, copies: this.#copies, limits: this.#limits, now });
     this.#flush = new LedgerFlush({ env, storage, state, wallet });
     void ctx.blockConcurrencyWhile(async () => {
       this.#alarmAt = await ctx.storage.getAlarm();
@@ -147,7 +148,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     foldOpened(this.#state, row);
     this.#wakeAt(row.leaseUntil + ALARM_SLACK_MS);
     const lease = leaseOf(row, opened, copies.wallet.id);
-    return { ok: true, lease: this.#limits.withNotice(lease, now) };
+    return { ok: true, lease: this.#limits.withTerms(lease, now) };
   }
 
   /** The answer that this id got before, if it is known. */
@@ -156,7 +157,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     const wallet = this.#copies.wallet();
     if (open?.opened && wallet !== null) {
       const lease = leaseOf(open, open.opened, wallet.id);
-      return { ok: true, lease: this.#limits.withNotice(lease, this.#now()) };
+      return { ok: true, lease: this.#limits.withTerms(lease, this.#now()) };
     }
     return this.#recent.has(call.requestId)
       ? { ok: false, error: { kind: 'already-closed' } }
@@ -302,17 +303,20 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     for (const copy of copies) this.#copies.keep(copy);
   }
 
-  async keyInfo(call: {
-    readonly keyId: KeyId;
-    readonly keyHash: string;
-  }): Promise<Result<KeyInfo, RelayError>> {
-    const loaded = await this.#copies.load(call.keyId);
-    if (!loaded.ok) return loaded;
-    const now = this.#now();
-    const refusal = checkKey(loaded.value, call.keyHash, now);
-    if (refusal !== null) return fail(refusal);
-    this.#limits.align(loaded.value, now);
-    return ok(keyInfoOf(loaded.value, this.#state, now));
+  async stop({ requestId, actor }: StopCall): Promise<StopAnswer> {
+    const row = this.#find(requestId, null);
+    if (row === null) return { state: 'unknown' };
+    if (row.outcome !== null) return { state: 'closed', closing: row.outcome.closing };
+    if (row.stoppedBy === undefined) this.#keepRunning({ ...row, stoppedBy: actor });
+    return { state: 'stopping' };
+  }
+
+  async keyInfo(call: HolderCall): Promise<Result<KeyInfo, RelayError>> {
+    return this.#reading.keyInfo(call);
+  }
+
+  async usage(call: HolderCall): Promise<Result<UsageDocument, RelayError>> {
+    return this.#reading.usage(call);
   }
 
   async ping(): Promise<'ok'> {

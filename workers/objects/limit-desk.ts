@@ -46,15 +46,21 @@ export class LimitDesk {
     return availableWithin(state, { ...limitFactsOf(copies, state, now), families });
   }
 
-  /** The lease with what its user is told of the limits; `now` in Unix ms. */
-  withNotice(lease: Lease, now: number): Lease {
+  /**
+   * The lease with what its key asks for and its user is told of the limits; `now` in Unix ms.
+   */
+  withTerms(lease: Lease, now: number): Lease {
     const { state } = this.#source;
     const copies = this.#source.copies.of(lease.keyId);
     if (copies === null) return lease;
     this.align(copies, now);
     const families = lease.price === null ? [] : [lease.price.family];
     const notice = noticeOf({ ...limitFactsOf(copies, state, now), families });
-    return notice === null ? lease : { ...lease, notice };
+    return {
+      ...lease,
+      ...(notice === null ? {} : { notice }),
+      ...(copies.key.whenClientLeaves === 'drain' ? { whenClientLeaves: 'drain' as const } : {}),
+    };
   }
 
   takeFree(call: AdmitCall, now: number): RelayError | null {

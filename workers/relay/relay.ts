@@ -67,19 +67,28 @@ async function keyAnswer(visit: Visit, bearer: Bearer): Promise<Response> {
     case 'models':
     case 'model':
       return listModels(visit, bearer);
-    case 'key-info': {
-      const { walletId, region, keyId } = bearer.parts;
-      const ledger = ledgerOf(visit.env, walletId, region);
-      const info = await ledger.keyInfo({ keyId, keyHash: bearer.hash });
-      if (!info.ok) return errorAnswer(visit, info.error);
-      return jsonAnswer(visit, keyInfoDocument(info.value));
-    }
+    case 'key-info':
+    case 'usage':
+      return holderAnswer(visit, bearer);
     case 'not-offered':
       return errorAnswer(visit, { kind: 'not-offered', what: visit.url.pathname });
     case 'health':
     case 'hello':
       return openAnswer(visit);
   }
+}
+
+/** What the wallet's Ledger tells a key's holder. */
+async function holderAnswer(visit: Visit, bearer: Bearer): Promise<Response> {
+  const { walletId, region, keyId } = bearer.parts;
+  const ledger = ledgerOf(visit.env, walletId, region);
+  const call = { keyId, keyHash: bearer.hash };
+  if (visit.operation === 'usage') {
+    const usage = await ledger.usage(call);
+    return usage.ok ? jsonAnswer(visit, usage.value) : errorAnswer(visit, usage.error);
+  }
+  const info = await ledger.keyInfo(call);
+  return info.ok ? jsonAnswer(visit, keyInfoDocument(info.value)) : errorAnswer(visit, info.error);
 }
 
 /** Who is refused again and again from one address is told to wait; a true key never is. */

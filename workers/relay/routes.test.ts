@@ -12,9 +12,12 @@ describe('routes', () => {
     }
   });
 
-  it('knows the warm-up paths in both places', () => {
+  it('knows the paths of a client’s own in both places', () => {
     for (const path of ['/', '/api/hello', '/api/api/hello']) {
       expect(routeOf(path)?.operation).toBe('hello');
+    }
+    for (const path of ['/api/oauth/usage', '/api/api/oauth/usage']) {
+      expect(routeOf(path)?.operation).toBe('usage');
     }
   });
 

@@ -7,6 +7,7 @@ export type Operation =
   | 'models'
   | 'model'
   | 'key-info'
+  | 'usage'
   | 'health'
   | 'hello'
   | 'not-offered';
@@ -38,6 +39,7 @@ export const ROUTES: readonly Route[] = [
   { operation: 'models', methods: ['GET'], auth: 'key', path: claude('/v1/models') },
   { operation: 'model', methods: ['GET'], auth: 'key', path: claude('/v1/models/[^/]{1,256}') },
   { operation: 'key-info', methods: ['GET'], auth: 'key', path: claude('/v1/key-info') },
+  { operation: 'usage', methods: ['GET'], auth: 'key', path: claude('/api/oauth/usage') },
   {
     operation: 'not-offered',
     methods: ['GET', 'POST', 'DELETE'],

@@ -17,7 +17,7 @@ export const KEY_COPY = sql<string>`json_object('kind', 'key', 'id', ${keys.id},
   'hash', ${keys.hash}, 'previous', CASE WHEN ${keys.previousHash} IS NULL THEN NULL
     ELSE json_object('hash', ${keys.previousHash}, 'until', ${keys.previousUntil}) END,
   'status', ${keys.status}, 'expiresAt', ${keys.expiresAt}, 'version', ${keys.version},
-  'limits', json(${keys.limits}))`;
+  'limits', json(${keys.limits}), 'whenClientLeaves', ${keys.whenClientLeaves})`;
 
 /** JSON of the UserCopy of a row of `users`. */
 export const USER_COPY = sql<string>`json_object('kind', 'user', 'id', ${users.id},
@@ -74,5 +74,6 @@ const copy = z.discriminatedUnion('kind', [
     expiresAt: z.nullable(z.int()),
     version,
     limits: limitsOf('key'),
+    whenClientLeaves: z.exactOptional(z.enum(['cancel', 'drain'])),
   }),
 ]);

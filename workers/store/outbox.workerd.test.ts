@@ -121,6 +121,7 @@ describe('copies', () => {
         expiresAt: null,
         version: NOW,
         limits: {},
+        whenClientLeaves: 'cancel',
       },
       { kind: 'user', id: userId, status: 'active', timeZone: 'UTC', version: NOW, limits: {} },
       { kind: 'wallet', id: walletId, userId, status: 'active', version: NOW, limits: {} },

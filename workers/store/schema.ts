@@ -72,6 +72,10 @@ export const keys = sqliteTable('keys', {
   version: integer('version').notNull(),
   createdAt: integer('created_at').notNull(),
   limits: limitsColumn(),
+  /** What becomes of an answer whose client has gone: ended at once, or read on for a while. */
+  whenClientLeaves: text('when_client_leaves', { enum: ['cancel', 'drain'] })
+    .notNull()
+    .default('cancel'),
 });
 
 /** Upstream credentials, sealed. */

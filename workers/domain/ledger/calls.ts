@@ -8,7 +8,8 @@ import type { Nanos } from '../money';
 import type { PriceRow } from '../pricing/catalogue';
 import type { Result } from '../result';
 import type { Usage } from '../usage/tokens';
-import type { Copy } from './copies';
+import type { UsageDocument } from '../limits/notice';
+import type { Copy, WhenClientLeaves } from './copies';
 import type { LimitStanding } from './limited';
 
 /** `metered` costs money; `free` (count_tokens, models) checks the key and never a balance. */
@@ -99,6 +100,8 @@ export interface Lease {
   readonly hold?: LeaseHold;
   /** Headers for the answer: how the user's own limits stand. Absent: nothing is limited. */
   readonly notice?: Readonly<Record<string, string>>;
+  /** As the key says; absent: `cancel`. */
+  readonly whenClientLeaves?: WhenClientLeaves;
 }
 
 /** What the Worker needs to know of a hold (ledger.md §4). */
@@ -211,6 +214,18 @@ export type ProgressAnswer =
   | { readonly state: 'closed'; readonly closing: Closing }
   | { readonly state: 'unknown' };
 
+/** Asks that a running request be ended; who asks stands in its row. */
+export interface StopCall {
+  readonly requestId: RequestId;
+  readonly actor: string;
+}
+
+/** `stopping`: its next sign of life, at most 15 s away, is answered with stop. */
+export type StopAnswer =
+  | { readonly state: 'stopping' }
+  | { readonly state: 'closed'; readonly closing: Closing }
+  | { readonly state: 'unknown' };
+
 /** Money that comes in (or is taken back) by other ways than a request. */
 export type EntryKind = 'grant' | 'redeem' | 'adjust' | 'refund' | 'correction';
 
@@ -250,6 +265,13 @@ export interface KeyInfo {
   readonly limits?: readonly LimitStanding[];
 }
 
+/** Who asks for what a key's holder may know. */
+export interface HolderCall {
+  readonly keyId: KeyId;
+  /** SHA-256 of the whole key, base64url. */
+  readonly keyHash: string;
+}
+
 /** The Ledger object as callers see it (platform/objects.ts gives the stub). */
 export interface LedgerPort {
   admit(call: AdmitCall): Promise<AdmitAnswer>;
@@ -259,10 +281,10 @@ export interface LedgerPort {
   credit(call: CreditCall): Promise<CreditAnswer>;
   /** Keeps each copy whose version is higher than the one held. */
   apply(copies: readonly Copy[]): Promise<void>;
-  keyInfo(call: {
-    readonly keyId: KeyId;
-    readonly keyHash: string;
-  }): Promise<Result<KeyInfo, RelayError>>;
+  stop(call: StopCall): Promise<StopAnswer>;
+  keyInfo(call: HolderCall): Promise<Result<KeyInfo, RelayError>>;
+  /** What the key's user has spent, and the caps on it, for `GET /api/oauth/usage`. */
+  usage(call: HolderCall): Promise<Result<UsageDocument, RelayError>>;
   /** Answers when the object can read its storage. */
   ping(): Promise<'ok'>;
 }

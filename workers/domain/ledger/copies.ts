@@ -39,6 +39,14 @@ export interface KeyCopy extends Versioned {
   readonly status: 'active' | 'disabled' | 'deleted';
   /** Unix ms; null: never. */
   readonly expiresAt: number | null;
+  /** Absent: `cancel`. */
+  readonly whenClientLeaves?: WhenClientLeaves;
 }
+
+/**
+ * What becomes of an answer whose client has gone: the upstream is let go at once, or read on for at
+ * most 15 s, so that what it used is known rather than estimated.
+ */
+export type WhenClientLeaves = 'cancel' | 'drain';
 
 export type Copy = UserCopy | WalletCopy | KeyCopy;

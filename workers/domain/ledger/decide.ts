@@ -111,6 +111,7 @@ export function decideProgress(
 ): ProgressAnswer {
   if (row === null) return { state: 'unknown' };
   if (row.outcome !== null) return { state: 'closed', closing: row.outcome.closing };
+  if (row.stoppedBy !== undefined) return { state: 'stop', closing: 'stopped' };
   if (copies === null) return { state: 'open' };
   // The hash was checked at admit; a rotation does not end what runs.
   const refusal = checkKey(copies, copies.key.hash, now);

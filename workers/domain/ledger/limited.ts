@@ -4,12 +4,15 @@
 import type { LimitScope } from '../errors';
 import type { BudgetPeriod, WindowKind } from '../limits/limit-set';
 import { WINDOW_KINDS } from '../limits/limit-set';
+import type { BudgetFigure } from '../limits/budget';
+import { budgetFigure } from '../limits/budget';
 import { windowFigures } from '../limits/counters';
 import type { Holder, LimitFacts, ScopedCall } from '../limits/limits';
 import { figuresOf, moneyLeft } from '../limits/limits';
-import { capHeaders, tightestCap, windowHeaders } from '../limits/notice';
+import type { UsageDocument } from '../limits/notice';
+import { capHeaders, tightestCap, usageDocument, windowHeaders } from '../limits/notice';
 import type { Nanos } from '../money';
-import { nanos, subtractNanos } from '../money';
+import { nanos, subtractNanos, ZERO_NANOS } from '../money';
 import type { AdmitCall } from './calls';
 import { countersOf, THE_WALLET } from './counting';
 import type { LimitsInForce } from './counting';
@@ -17,6 +20,7 @@ import type { Copies } from './decide';
 import type { WalletState } from './state';
 
 const SCOPES: readonly LimitScope[] = ['key', 'user', 'wallet'];
+const PERIODS: readonly BudgetPeriod[] = ['day', 'week', 'month', 'total'];
 const NO_LIMITS = {} as const;
 
 /** How a limit of a key, its user or its wallet stands. */
@@ -91,6 +95,23 @@ export function noticeOf(
   return Object.keys(headers).length === 0 ? null : headers;
 }
 
+/**
+ * What the key's user has spent and the caps on it, made of the same figures as `noticeOf`; of
+ * several caps with one period the tightest. `now` in Unix ms.
+ */
+export function usageOf(copies: Copies, state: WalletState, now: number): UsageDocument {
+  const facts = limitFactsOf(copies, state, now);
+  const caps = SCOPES.flatMap((scope) => budgetFigures(facts.holders[scope], facts));
+  const tightest = PERIODS.flatMap(
+    (period) => tightestCap(caps.filter((cap) => cap.period === period)) ?? [],
+  );
+  const spentIn = (period: BudgetPeriod): Nanos =>
+    budgetFigure(state.book, copies.user.id, { limit: { period, limitNanos: ZERO_NANOS }, now })
+      .spentNanos;
+  const spent = { dayNanos: spentIn('day'), weekNanos: spentIn('week') };
+  return usageDocument(tightest, { ...spent, monthNanos: spentIn('month') });
+}
+
 /** Every limit of the three, as it stands. */
 export function standingsOf(facts: LimitFacts): readonly LimitStanding[] {
   return SCOPES.flatMap((scope) => {
@@ -128,10 +149,9 @@ function concurrencyStanding(scope: LimitScope, holder: Holder): readonly LimitS
 function budgetStandings(
   scope: LimitScope,
   holder: Holder,
-  { book, now }: LimitFacts,
+  facts: LimitFacts,
 ): readonly LimitStanding[] {
-  const families = (holder.limits.budgets ?? []).flatMap(({ family }) => family ?? []);
-  return figuresOf(holder, { book, families, now }).map((figure) => {
+  return budgetFigures(holder, facts).map((figure) => {
     const { period, family, limitNanos: limit, spentNanos, heldNanos, resetsAt } = figure;
     const used = { limit, used: spentNanos, remaining: above(limit - spentNanos - heldNanos) };
     return {
@@ -143,6 +163,12 @@ function budgetStandings(
       resetsAt,
     };
   });
+}
+
+/** How all budgets of the holder stand, those of single families too. */
+function budgetFigures(holder: Holder, { book, now }: LimitFacts): readonly BudgetFigure[] {
+  const families = (holder.limits.budgets ?? []).flatMap(({ family }) => family ?? []);
+  return figuresOf(holder, { book, families, now });
 }
 
 function above(amount: number): number {

@@ -87,6 +87,8 @@ export interface RequestRow {
   readonly progress: Progress | null;
   /** Absent: nothing was ever held, as for a request that was never admitted. */
   readonly hold?: RowHold;
+  /** Who asked that it be ended while it ran. */
+  readonly stoppedBy?: string;
   /** The first closing; never changes. */
   readonly outcome: Outcome | null;
   /** The best-known figure: equals `outcome` until a settle of higher certainty corrects it. */
