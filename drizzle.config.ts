@@ -6,6 +6,6 @@ import { defineConfig } from 'drizzle-kit';
 // oxlint-disable-next-line import/no-default-export -- drizzle-kit reads the default export
 export default defineConfig({
   dialect: 'sqlite',
-  schema: './workers/store/schema.ts',
+  schema: ['./workers/store/schema.ts', './workers/store/schema-control.ts'],
   out: './migrations',
 });

@@ -242,7 +242,7 @@ describe('the closed door', () => {
   it('an address that a registered user has is a conflict, and no admin is made', async () => {
     await env.DB.prepare(
       'INSERT INTO users VALUES ' +
-        "('usr_x', 'user@example.com', 'X', 'user', '-', 'active', 'UTC', 1, 1, '{}')",
+        "('usr_x', 'user@example.com', 'X', 'user', '-', 'active', 'UTC', 1, 1, '{}', '[]')",
     ).run();
     const refused = await post(bodyFor('setup-taken-1'));
     expect(refused.status).toBe(409);

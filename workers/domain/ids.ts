@@ -13,6 +13,13 @@ export const ID_PREFIXES = {
   key: 'key',
   account: 'acc',
   request: 'req',
+  session: 'ses',
+  serviceToken: 'svc',
+  invite: 'inv',
+  codeBatch: 'cob',
+  code: 'cod',
+  entry: 'txn',
+  audit: 'aud',
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIXES;
@@ -23,6 +30,12 @@ export type WalletId = Id<'wallet'>;
 export type KeyId = Id<'key'>;
 export type AccountId = Id<'account'>;
 export type RequestId = Id<'request'>;
+export type SessionId = Id<'session'>;
+export type ServiceTokenId = Id<'serviceToken'>;
+export type InviteId = Id<'invite'>;
+export type CodeBatchId = Id<'codeBatch'>;
+export type CodeId = Id<'code'>;
+export type AuditId = Id<'audit'>;
 
 /** One base58 character class, for regular expressions elsewhere. */
 export const BASE58_CLASS = '[1-9A-HJ-NP-Za-km-z]';

@@ -140,14 +140,15 @@ describe('a limit', () => {
     const { owner } = wallet;
     await env.DB.batch([
       env.DB.prepare(
-        `INSERT INTO users VALUES (?1, ?1, 'n', 'user', 'p', 'active', 'UTC', 1, 1, '{}')`,
+        `INSERT INTO users VALUES (?1, ?1, 'n', 'user', 'p', 'active', 'UTC', 1, 1, '{}',
+          '[]')`,
       ).bind(owner.userId),
       env.DB.prepare(
         `INSERT INTO wallets VALUES (?, ?, 'weur', 'active', 1, 1, '{"concurrency":7}')`,
       ).bind(owner.walletId, owner.userId),
       env.DB.prepare(
         `INSERT INTO keys VALUES (?, ?, ?, 'n', 'another', NULL, NULL, '1', 'active', NULL, 9, 1,
-          '{"requests":[{"limit":5,"spanMs":1000}]}', 'drain')`,
+          '{"requests":[{"limit":5,"spanMs":1000}]}', 'drain', '[]')`,
       ).bind(owner.keyId, owner.walletId, owner.userId),
     ]);
     later(11 * MINUTE_MS);

@@ -57,14 +57,14 @@ async function inDatabase({ owner }: Wallet, key: Partial<KeyCopy> = {}): Promis
   await env.DB.batch([
     env.DB.prepare(
       `INSERT OR REPLACE INTO users VALUES (?1, ?1 || '@example.test', 'n', 'user', 'p', 'active',
-        'UTC', 1, 1, '{}')`,
+        'UTC', 1, 1, '{}', '[]')`,
     ).bind(owner.userId),
     env.DB.prepare(
       `INSERT OR REPLACE INTO wallets VALUES (?, ?, 'weur', 'active', 1, 1, '{}')`,
     ).bind(owner.walletId, owner.userId),
     env.DB.prepare(
       `INSERT OR REPLACE INTO keys VALUES (?, ?, ?, ?, ?, NULL, NULL, '1', ?, NULL, ?, 1, '{}',
-        'cancel')`,
+        'cancel', '[]')`,
     ).bind(owner.keyId, owner.walletId, owner.userId, name, hash, status, version),
   ]);
 }

@@ -25,7 +25,7 @@ export function putKey(
     .insert(keys)
     .select(
       sql`SELECT ${id}, ${walletId}, ${userId}, ${name}, ${hash}, NULL, NULL, ${tagVersion},
-        'active', NULL, ${now}, ${now}, '{}', 'cancel' WHERE ${when}`,
+        'active', NULL, ${now}, ${now}, '{}', 'cancel', '[]' WHERE ${when}`,
     )
     .onConflictDoUpdate({
       target: keys.id,

@@ -1,21 +1,14 @@
-// Every table of the D1 database, in one place. `drizzle-kit generate` makes a migration from it;
+// The tables of the D1 database that the relay lives on; those of the control plane alone are in
+// schema-control.ts. `drizzle-kit generate` makes a migration from it;
 // STRICT and WITHOUT ROWID are then added by hand (drizzle cannot say them). It holds no query.
 // docs/storage.md says who owns a row and how long it lives.
 
-import { customType, index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import type { AccountId, KeyId, RequestId, UserId, WalletId } from '../domain/ids';
 import type { Certainty, Closing } from '../domain/ledger/calls';
-import type { Nanos } from '../domain/money';
-import { nanos } from '../domain/money';
 import type { Region } from '../domain/region';
 import type { AccountKind, SnapshotAccount } from '../domain/snapshot';
-
-/** Nano-dollars in an INTEGER column; a value that is no safe integer throws, both ways. */
-const nanosColumn = customType<{ data: Nanos; driverData: number }>({
-  dataType: () => 'integer',
-  toDriver: (value) => nanos(value),
-  fromDriver: (value) => nanos(value),
-});
+import { nanosColumn } from './columns';
 
 /** JSON of a LimitSet; `{}` limits nothing. Last, as added columns stand. */
 const limitsColumn = () => text('limits').notNull().default('{}');
@@ -35,6 +28,8 @@ export const users = sqliteTable('users', {
   version: integer('version').notNull(),
   createdAt: integer('created_at').notNull(),
   limits: limitsColumn(),
+  /** JSON array of whole percents of a budget at which its user wants to be told. */
+  alertPercents: text('alert_percents').notNull().default('[50,80,100]'),
 });
 
 /** What pays. Its balance is in its Ledger object; `balances` is a copy for reports. */
@@ -54,29 +49,35 @@ export const wallets = sqliteTable(
 );
 
 /** API keys; the key itself is never stored. */
-export const keys = sqliteTable('keys', {
-  id: text('id').$type<KeyId>().primaryKey(),
-  walletId: text('wallet_id').$type<WalletId>().notNull(),
-  userId: text('user_id').$type<UserId>().notNull(),
-  name: text('name').notNull(),
-  /** SHA-256 of the whole key, base64url. */
-  hash: text('hash').notNull(),
-  /** Of the key before a rotation, which opens until `previous_until` (Unix ms). */
-  previousHash: text('previous_hash'),
-  previousUntil: integer('previous_until'),
-  /** Version of the secret that signed the key: a version goes when no live key uses it. */
-  tagVersion: text('tag_version').notNull(),
-  status: text('status', { enum: ['active', 'disabled', 'deleted'] }).notNull(),
-  /** Unix ms; null: never. */
-  expiresAt: integer('expires_at'),
-  version: integer('version').notNull(),
-  createdAt: integer('created_at').notNull(),
-  limits: limitsColumn(),
-  /** What becomes of an answer whose client has gone: ended at once, or read on for a while. */
-  whenClientLeaves: text('when_client_leaves', { enum: ['cancel', 'drain'] })
-    .notNull()
-    .default('cancel'),
-});
+export const keys = sqliteTable(
+  'keys',
+  {
+    id: text('id').$type<KeyId>().primaryKey(),
+    walletId: text('wallet_id').$type<WalletId>().notNull(),
+    userId: text('user_id').$type<UserId>().notNull(),
+    name: text('name').notNull(),
+    /** SHA-256 of the whole key, base64url. */
+    hash: text('hash').notNull(),
+    /** Of the key before a rotation, which opens until `previous_until` (Unix ms). */
+    previousHash: text('previous_hash'),
+    previousUntil: integer('previous_until'),
+    /** Version of the secret that signed the key: a version goes when no live key uses it. */
+    tagVersion: text('tag_version').notNull(),
+    status: text('status', { enum: ['active', 'disabled', 'deleted'] }).notNull(),
+    /** Unix ms; null: never. */
+    expiresAt: integer('expires_at'),
+    version: integer('version').notNull(),
+    createdAt: integer('created_at').notNull(),
+    limits: limitsColumn(),
+    /** What becomes of an answer whose client has gone: ended at once, or read on for a while. */
+    whenClientLeaves: text('when_client_leaves', { enum: ['cancel', 'drain'] })
+      .notNull()
+      .default('cancel'),
+    /** JSON array of the user's own words for it. */
+    tags: text('tags').notNull().default('[]'),
+  },
+  (table) => [index('keys_user').on(table.userId)],
+);
 
 /** Upstream credentials, sealed. */
 export const accounts = sqliteTable('accounts', {

@@ -7,8 +7,9 @@ import { describe, expect, it } from 'vitest';
 import { nanos } from '../domain/money';
 import { primary } from './db';
 import * as schema from './schema';
+import * as controlSchema from './schema-control';
 
-const tables = Object.values(schema)
+const tables = Object.values({ ...schema, ...controlSchema })
   .filter((value) => is(value, SQLiteTable))
   .map((table) => getTableConfig(table));
 

@@ -6,7 +6,7 @@ import { raised } from './db';
 import { users } from './schema';
 
 export type UserRow = typeof users.$inferSelect;
-export type NewUser = Omit<UserRow, 'status' | 'version' | 'createdAt' | 'limits'>;
+export type NewUser = Pick<UserRow, 'id' | 'email' | 'name' | 'role' | 'password' | 'timeZone'>;
 
 /** One spelling an address, so that the unique index means one person. */
 export function normalEmail(email: string): string {
@@ -24,7 +24,7 @@ export function putUser(
     .insert(users)
     .select(
       sql`SELECT ${id}, ${normalEmail(email)}, ${name}, ${role}, ${password}, 'active',
-        ${timeZone}, ${now}, ${now}, '{}' WHERE ${when}`,
+        ${timeZone}, ${now}, ${now}, '{}', '[50,80,100]' WHERE ${when}`,
     )
     .onConflictDoUpdate({
       target: users.id,
