@@ -29,6 +29,8 @@ export default defineConfig(async () => ({
                 MASTER_KEYS: '{"1":"test-master-key-number-one"}',
                 CONVERSATION_SECRET: 'test-conversation-secret',
                 SETUP_SECRET: 'test-setup-secret-of-length',
+                SESSION_SECRETS: '{"1":"test-session-secret-of-one"}',
+                METRICS_TOKEN: 'test-metrics-token-of-length',
                 ENVIRONMENT_ACCOUNTS: JSON.stringify([
                   {
                     name: 'test',

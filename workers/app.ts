@@ -6,5 +6,5 @@ import { relay } from './relay/relay';
 
 /** The whole Worker as one handler. */
 export const app = new Hono<{ Bindings: Env }>()
-  .route('/admin', controlRoutes())
+  .route('/', controlRoutes())
   .all('*', (context) => relay(context.req.raw, context.env, context.executionCtx));

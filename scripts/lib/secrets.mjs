@@ -13,6 +13,7 @@ const MAKERS = {
   KEY_TAG_SECRETS: () => JSON.stringify({ 1: randomBytes(SECRET_BYTES).toString('base64url') }),
   MASTER_KEYS: () => JSON.stringify({ 1: randomBytes(SECRET_BYTES).toString('base64') }),
   CONVERSATION_SECRET: () => randomBytes(SECRET_BYTES).toString('base64url'),
+  SESSION_SECRETS: () => JSON.stringify({ 1: randomBytes(SECRET_BYTES).toString('base64url') }),
   SETUP_SECRET: () => randomBytes(SECRET_BYTES).toString('base64url'),
 };
 

@@ -2,25 +2,67 @@
 // admin, or for the same setup until it is confirmed; store/setup.ts decides that in its batch.
 
 import type { SetupAnswer, SetupRequest } from './contract/setup';
+import { setup } from './contract/setup';
+import { pushNow } from './push';
+import { refused } from './refusals';
+import { causeOf } from './serve';
+import type { Outcome, Route, Visit } from './visit';
+import { on } from './visit';
+import type { RelayError } from '../domain/errors';
 import { ID_RANDOM_BYTES, newId } from '../domain/ids';
 import type { CreditCall } from '../domain/ledger/calls';
 import { nanosFromDollars } from '../domain/money';
 import type { Region } from '../domain/region';
-import { log } from '../observe/log';
+import { regionOfContinent } from '../domain/region';
+import { fail, ok } from '../domain/result';
 import { mintKey } from '../platform/digest';
 import type { Config } from '../platform/env';
 import { hashPassword } from '../platform/password';
 import { randomBytes } from '../platform/random';
-import { deliver, waitingFor } from '../store/outbox';
 import type { SetupClaim, SetupDoor, SetupPeople } from '../store/setup';
-import { claimSetup, readDoor } from '../store/setup';
+import { claimSetup, confirmSetup, readDoor } from '../store/setup';
 
 /** What the first user starts with. */
 const GRANT_DOLLARS = 10;
 /** A second try follows only when the same setup ran at the same time and was faster. */
 const TRIES_MAX = 3;
 
-export interface SetupVisit {
+export const SETUP_ROUTES: readonly Route[] = [
+  on(setup.open, makeFirstPeople),
+  on(setup.confirm, shutDoor),
+];
+
+async function makeFirstPeople(
+  visit: Visit<typeof setup.open>,
+): Promise<Outcome<typeof setup.open>> {
+  const { env, config, url, now, request, body } = visit;
+  const continent = request.cf?.continent;
+  const region = regionOfContinent(typeof continent === 'string' ? continent : undefined);
+  try {
+    const made = await setUp({ env, config, region, relay: url.origin, now }, body);
+    return made === null ? fail(CLOSED) : ok({ body: made });
+  } catch (error) {
+    // Someone registered with this address before there was an admin.
+    if (/UNIQUE constraint failed: users\.email/.test(causeOf(error))) {
+      return refused('address-taken');
+    }
+    throw error;
+  }
+}
+
+async function shutDoor(
+  visit: Visit<typeof setup.confirm>,
+): Promise<Outcome<typeof setup.confirm>> {
+  const confirmed = await confirmSetup(visit.env.DB, visit.body.setupId, visit.now);
+  return confirmed ? ok({ body: { confirmed } }) : fail(CLOSED);
+}
+
+const CLOSED: RelayError = {
+  kind: 'conflict',
+  what: 'This relay is set up already. The door is closed.',
+};
+
+interface SetupVisit {
   readonly env: Env;
   readonly config: Config;
   /** Where the caller is: both wallets' objects will live near. */
@@ -35,7 +77,7 @@ export interface SetupVisit {
  * Sets the relay up, or gives the same unconfirmed setup a new key; null: the door is closed.
  * Asked again, the old key is dead, the passwords are those sent last, nothing is granted twice.
  */
-export async function setUp(visit: SetupVisit, request: SetupRequest): Promise<SetupAnswer | null> {
+async function setUp(visit: SetupVisit, request: SetupRequest): Promise<SetupAnswer | null> {
   const people = await hashedPeople(visit, request);
   if (people === null) return null;
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
@@ -52,7 +94,7 @@ export async function setUp(visit: SetupVisit, request: SetupRequest): Promise<S
       now: visit.now,
     });
     if (claimed) {
-      await pushNow(visit.env, ids);
+      await pushNow(visit.env, { wallets: [ids.adminWalletId, ids.userWalletId] });
       return { key, adminId: ids.adminId, userId: ids.userId, relay: visit.relay };
     }
   }
@@ -100,15 +142,4 @@ function grantOf(setupId: string): CreditCall {
     reason: 'Credit to start with',
     actor: 'setup',
   };
-}
-
-/** So that the very next request finds its credit. What fails here, the cron delivers. */
-async function pushNow(env: Env, people: SetupPeople): Promise<void> {
-  try {
-    const rows = await waitingFor(env.DB, [people.adminWalletId, people.userWalletId]);
-    const { failures } = await deliver(env, rows);
-    for (const { ids, error } of failures) log('push-failed', { rows: ids, error: String(error) });
-  } catch (error) {
-    log('push-failed', { rows: [], error: String(error) });
-  }
 }

@@ -32,6 +32,12 @@ export interface Config {
   readonly masterKeys: VersionedSecrets;
   readonly conversationSecret: string;
   readonly setupSecret: string | null;
+  /** What logins are signed with; null: nobody can log in. */
+  readonly sessionSecrets: VersionedSecrets | null;
+  /** What opens `/metrics`; null: nothing does. */
+  readonly metricsToken: string | null;
+  /** Origins besides the relay's own that may change things through the control plane. */
+  readonly allowedOrigins: readonly string[];
   /** Accounts that the environment gives; null: the environment says nothing of accounts. */
   readonly environmentAccounts: readonly EnvironmentAccount[] | null;
 }
@@ -42,10 +48,12 @@ interface Secrets {
   readonly MASTER_KEYS?: string;
   readonly CONVERSATION_SECRET?: string;
   readonly SETUP_SECRET?: string;
+  readonly SESSION_SECRETS?: string;
+  readonly METRICS_TOKEN?: string;
   readonly ENVIRONMENT_ACCOUNTS?: string;
 }
 
-type Source = Pick<Env, 'RELAY_ENVIRONMENT' | 'CORS_ORIGINS'> & Secrets;
+type Source = Pick<Env, 'RELAY_ENVIRONMENT' | 'CORS_ORIGINS' | 'ALLOWED_ORIGINS'> & Secrets;
 
 function json(text: string | undefined): unknown {
   if (text === undefined || text === '') return undefined;
@@ -56,24 +64,35 @@ function json(text: string | undefined): unknown {
   }
 }
 
+/** Of a text with commas; older bindings may have none. */
+function list(text: string | undefined): string[] {
+  return (text ?? '').split(',').flatMap((item) => item.trim() || []);
+}
+
 const shape = z.object({
   RELAY_ENVIRONMENT: z.enum(['development', 'production']),
   CORS_ORIGINS: z.array(z.url()),
   KEY_TAG_SECRETS: versioned,
   MASTER_KEYS: versioned,
   CONVERSATION_SECRET: z.string().check(z.minLength(22)),
+  ALLOWED_ORIGINS: z.array(z.url()),
   SETUP_SECRET: z.nullable(z.string().check(z.minLength(22))),
+  SESSION_SECRETS: z.nullable(versioned),
+  METRICS_TOKEN: z.nullable(z.string().check(z.minLength(22))),
   ENVIRONMENT_ACCOUNTS: z.nullable(environmentAccounts),
 });
 
 function parse(env: Source): Result<Config, RelayError> {
   const given = shape.safeParse({
     RELAY_ENVIRONMENT: env.RELAY_ENVIRONMENT,
-    CORS_ORIGINS: env.CORS_ORIGINS.split(',').flatMap((origin) => origin.trim() || []),
+    CORS_ORIGINS: list(env.CORS_ORIGINS),
+    ALLOWED_ORIGINS: list(env.ALLOWED_ORIGINS),
     KEY_TAG_SECRETS: json(env.KEY_TAG_SECRETS),
     MASTER_KEYS: json(env.MASTER_KEYS),
     CONVERSATION_SECRET: env.CONVERSATION_SECRET,
     SETUP_SECRET: env.SETUP_SECRET || null,
+    SESSION_SECRETS: env.SESSION_SECRETS ? json(env.SESSION_SECRETS) : null,
+    METRICS_TOKEN: env.METRICS_TOKEN || null,
     ENVIRONMENT_ACCOUNTS: env.ENVIRONMENT_ACCOUNTS ? json(env.ENVIRONMENT_ACCOUNTS) : null,
   });
   if (!given.success) {
@@ -89,6 +108,9 @@ function parse(env: Source): Result<Config, RelayError> {
       masterKeys: value.MASTER_KEYS,
       conversationSecret: value.CONVERSATION_SECRET,
       setupSecret: value.SETUP_SECRET,
+      sessionSecrets: value.SESSION_SECRETS,
+      metricsToken: value.METRICS_TOKEN,
+      allowedOrigins: value.ALLOWED_ORIGINS,
       environmentAccounts: value.ENVIRONMENT_ACCOUNTS,
     }),
   );

@@ -110,6 +110,16 @@ export async function waitingFor(
     .limit(PAGE_ROWS);
 }
 
+/** The rows that wait for Pool, oldest first; at most a page. */
+export async function waitingForPool(d1: D1Database): Promise<OutboxRow[]> {
+  return primary(d1)
+    .select()
+    .from(outbox)
+    .where(eq(outbox.kind, 'snapshot'))
+    .orderBy(asc(outbox.createdAt), asc(outbox.id))
+    .limit(PAGE_ROWS);
+}
+
 export interface Delivery {
   /** Rows that arrived and are gone. */
   readonly delivered: number;

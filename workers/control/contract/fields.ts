@@ -1,0 +1,61 @@
+// Fields that many endpoints share. Money is whole nano-dollars, instants are Unix milliseconds.
+
+import * as z from 'zod/mini';
+import type { IdKind } from '../../domain/ids';
+import { BASE58_CLASS, ID_PREFIXES } from '../../domain/ids';
+import type { LimitScope } from '../../domain/errors';
+import type { LimitSet } from '../../domain/limits/limit-set';
+import { checkLimitSet } from '../../domain/limits/limit-set';
+import { isTimeZone } from '../../domain/limits/calendar';
+
+/** An id of `kind`. */
+export function id<K extends IdKind>(kind: K) {
+  const form = new RegExp(`^${ID_PREFIXES[kind]}_${BASE58_CLASS}{22}$`);
+  return z.templateLiteral([`${ID_PREFIXES[kind]}_`, z.string()]).check(z.regex(form));
+}
+
+/** Trimmed; one spelling a person. */
+export const email = z.string().check(z.trim(), z.toLowerCase(), z.email(), z.maxLength(254));
+export const password = z.string().check(z.minLength(10), z.maxLength(200));
+/** A name that people read. */
+export const label = z.string().check(z.trim(), z.minLength(1), z.maxLength(100));
+export const reason = z.string().check(z.trim(), z.minLength(1), z.maxLength(500));
+export const timeZone = z
+  .string()
+  .check(z.maxLength(64), z.refine(isTimeZone, { error: 'must be an IANA time zone' }));
+export const tags = z
+  .array(z.string().check(z.trim(), z.minLength(1), z.maxLength(64)))
+  .check(z.maxLength(20));
+
+/** Whole nano-dollars, signed. zod's `int` is a safe integer. */
+export const nanos = z.int();
+export const positiveNanos = z.int().check(z.positive());
+/** Unix ms. */
+export const instant = z.int().check(z.nonnegative());
+
+/** Limits of `holder` (ledger.md §5 of the design); `{}` limits nothing. */
+export function limits(holder: LimitScope) {
+  return z.custom<LimitSet>().check(
+    z.superRefine((value, context) => {
+      const checked = checkLimitSet(value, holder);
+      if (!checked.ok && checked.error.kind === 'bad-request') {
+        context.addIssue({ code: 'custom', message: checked.error.message, input: value });
+      }
+    }),
+  );
+}
+
+/** The part of a query that pages through a list. */
+export const paging = {
+  /** `next` of the page before. */
+  cursor: z.optional(z.string().check(z.minLength(1), z.maxLength(200))),
+  limit: z.optional(z.coerce.number().check(z.int(), z.minimum(1), z.maximum(200))),
+} as const;
+
+/** A page of `item`s; `next` is the cursor of the following page, null at the end. */
+export function pageOf<T extends z.ZodMiniType>(item: T) {
+  return z.strictObject({ items: z.array(item), next: z.nullable(z.string()) });
+}
+
+/** `format=csv` in a query asks for a file. */
+export const format = z.optional(z.enum(['json', 'csv']));
