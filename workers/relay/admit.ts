@@ -73,6 +73,7 @@ const LEDGER_BUSY: RelayError = { kind: 'busy', what: 'ledger', retryAfterMs: SE
 
 function callOf(visit: Visit, bearer: Bearer, request: AdmitRequest): AdmitCall {
   const essentials = request.body?.essentials;
+  const tags = tagsOf(visit.request.headers);
   return {
     requestId: visit.requestId,
     keyId: bearer.parts.keyId,
@@ -89,10 +90,18 @@ function callOf(visit: Visit, bearer: Bearer, request: AdmitRequest): AdmitCall 
     },
     userAgent: visit.request.headers.get('user-agent') ?? '',
     address: visit.request.headers.get('cf-connecting-ip') ?? '',
-    conversation: request.conversation,
+    conversation: ownConversation(request.conversation, tags),
     heldIds: essentials?.heldIds ?? [],
-    tags: tagsOf(visit.request.headers),
+    tags,
   };
+}
+
+/**
+ * A sub-agent shares its session's account, but its prompt is its own: each is held by what is
+ * known of it, and none makes the others cold.
+ */
+function ownConversation(session: string | null, { agent }: RequestTags): string | null {
+  return session === null || agent === undefined ? session : `${session}.${agent}`;
 }
 
 /** Claude Code's own ids; opaque, cut to a length that a row can carry. */

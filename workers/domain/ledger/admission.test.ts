@@ -150,7 +150,7 @@ describe('decideAdmit', () => {
     learn(conversations, last);
     const known = decideAdmit(call({ conversation: 'a' }), facts);
     expect(known).toMatchObject({ value: { hold: { inputTokens: 600, boundNanos: 3_000_000 } } });
-    take(conversations, 'a');
+    take(conversations, { tag: 'a', model: MODEL });
     const second = decideAdmit(call({ conversation: 'a' }), facts);
     expect(second).toMatchObject({ value: { hold: { inputTokens: HOLD.inputTokens } } });
   });

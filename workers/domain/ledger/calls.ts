@@ -67,7 +67,7 @@ export interface AdmitCall {
   readonly sizes: RequestSizes;
   /** Absent from an older Worker: then as if nothing was asked for. */
   readonly asked?: AskedTerms;
-  /** 64-bit tag of the conversation; null: none can be told. */
+  /** 64-bit tag of the conversation, with a sub-agent's id behind it; null: none can be told. */
   readonly conversation: string | null;
   /** Ids in the body of things that a provider holds; let through only for their owner. */
   readonly heldIds: readonly HeldId[];

@@ -31,6 +31,8 @@ import type { RequestRow } from './row';
 
 const NO_MEDIA = { small: 0, medium: 0, large: 0 };
 const ASKED = { tag: 'a', model: MODEL };
+/** A title call of the same session. */
+const TITLE = { tag: 'a', model: 'claude-haiku-4-5' };
 
 describe('a known conversation', () => {
   it('is recalled as its last request was, by its tag and its model', () => {
@@ -40,38 +42,48 @@ describe('a known conversation', () => {
   });
 
   it('is cold for another model, which counts the same text otherwise', () => {
-    expect(recall(bookOf(known('a', 1)), { tag: 'a', model: 'claude-haiku-4-5' })).toBeNull();
+    expect(recall(bookOf(known('a', 1)), TITLE)).toBeNull();
+  });
+
+  it('is neither kept from use nor forgotten for what another model is asked beside it', () => {
+    const book = bookOf(known('a', 1));
+    take(book, TITLE);
+    expect(recall(book, ASKED)).toMatchObject({ promptTokens: 301 });
+    giveBack(book, TITLE);
+    learn(book, { ...known('a', 2), ...TITLE });
+    expect(recall(book, ASKED)).toMatchObject({ promptTokens: 301 });
+    expect(recall(book, TITLE)).toMatchObject({ promptTokens: 302 });
   });
 
   it('is used by one open request at a time, however many there are', () => {
     const book = bookOf(known('a', 1));
-    take(book, 'a');
+    take(book, ASKED);
     expect(recall(book, ASKED)).toBeNull();
-    take(book, 'a');
-    giveBack(book, 'a');
+    take(book, ASKED);
+    giveBack(book, ASKED);
     expect(recall(book, ASKED)).toBeNull();
-    giveBack(book, 'a');
+    giveBack(book, ASKED);
     expect(recall(book, ASKED)).not.toBeNull();
   });
 
   it('stays cold when it is learned while another request of it is open', () => {
     const book = noConversations();
-    take(book, 'a');
+    take(book, ASKED);
     learn(book, known('a', 1));
     expect(recall(book, ASKED)).toBeNull();
   });
 
   it('does not keep others from being recalled while it is open', () => {
     const book = bookOf(known('a', 1), known('b', 2));
-    take(book, 'b');
+    take(book, { ...ASKED, tag: 'b' });
     expect(recall(book, ASKED)).not.toBeNull();
   });
 
   it('cannot be given back more often than it was taken', () => {
     const book = bookOf(known('a', 1));
-    take(book, 'a');
-    giveBack(book, 'a');
-    expect(() => giveBack(book, 'a')).toThrow('open');
+    take(book, ASKED);
+    giveBack(book, ASKED);
+    expect(() => giveBack(book, ASKED)).toThrow('open');
   });
 
   it('is what its latest request shows, whichever closes last', () => {

@@ -29,10 +29,14 @@ export interface KnownConversation extends LastPrompt {
 
 /** Mutable on purpose: one object, one writer, changed in place. */
 export interface KnownConversations {
+  /** By `nameOf`, as `open` is. */
   readonly known: Map<string, KnownConversation>;
-  /** Open requests by tag, of conversations known or not. Not saved: open rows tell it again. */
+  /** Open requests, of conversations known or not. Not saved: open rows tell it again. */
   readonly open: Map<string, number>;
 }
+
+/** A conversation with one model: what a client asks another one beside it is another. */
+export type ConversationKey = Pick<KnownConversation, 'tag' | 'model'>;
 
 /** A book that knows nothing. */
 export function noConversations(): KnownConversations {
@@ -44,34 +48,40 @@ export function noConversations(): KnownConversations {
  * another request of the conversation is open. One at a time, because each may add new text to the
  * same known prompt.
  */
-export function recall(
-  book: KnownConversations,
-  { tag, model }: Pick<KnownConversation, 'tag' | 'model'>,
-): LastPrompt | null {
-  const found = book.known.get(tag);
-  if (found === undefined || found.model !== model || book.open.has(tag)) return null;
-  return found;
+export function recall(book: KnownConversations, conversation: ConversationKey): LastPrompt | null {
+  const name = nameOf(conversation);
+  const found = book.known.get(name);
+  return found === undefined || book.open.has(name) ? null : found;
 }
 
 /** Counts a request as open: each that has a tag, after its `recall`, and again at waking. */
-export function take(book: KnownConversations, tag: string): void {
-  book.open.set(tag, (book.open.get(tag) ?? 0) + 1);
+export function take(book: KnownConversations, conversation: ConversationKey): void {
+  const name = nameOf(conversation);
+  book.open.set(name, (book.open.get(name) ?? 0) + 1);
 }
 
 /** Takes back one `take`. One too many is the caller's bug (throws): two would share a prompt. */
-export function giveBack(book: KnownConversations, tag: string): void {
-  const open = book.open.get(tag);
+export function giveBack(book: KnownConversations, conversation: ConversationKey): void {
+  const name = nameOf(conversation);
+  const open = book.open.get(name);
   if (open === undefined) throw new Error('no request of this conversation is open');
-  if (open === 1) book.open.delete(tag);
-  else book.open.set(tag, open - 1);
+  if (open === 1) book.open.delete(name);
+  else book.open.set(name, open - 1);
 }
 
 /** Keeps what a closed request has shown, unless a later request of the conversation is known. */
 export function learn(book: KnownConversations, conversation: KnownConversation): void {
-  const found = book.known.get(conversation.tag);
+  const name = nameOf(conversation);
+  const found = book.known.get(name);
   if (found !== undefined && found.seq > conversation.seq) return;
-  book.known.set(conversation.tag, conversation);
+  book.known.set(name, conversation);
   if (book.known.size > CONVERSATIONS_MAX) forgetOldest(book.known);
+}
+
+/** The conversation that a row belongs to; null: it has no tag. */
+export function conversationKeyOf({ opened }: RequestRow): ConversationKey | null {
+  if (opened === null || opened.conversation === null) return null;
+  return { tag: opened.conversation, model: opened.model };
 }
 
 /**
@@ -80,12 +90,13 @@ export function learn(book: KnownConversations, conversation: KnownConversation)
  */
 export function conversationOfRow(row: RequestRow): KnownConversation | null {
   const { opened, closed, known, seq } = row;
-  if (opened === null || closed === null || opened.conversation === null) return null;
+  const key = conversationKeyOf(row);
+  if (opened === null || closed === null || key === null) return null;
   if (known?.certainty !== 'reported' || closed.usage.flags.length > 0) return null;
   const promptTokens = promptTokensOf(closed.usage);
   if (promptTokens === 0) return null;
-  const { conversation: tag, model, sizes } = opened;
-  return { tag, model, seq, textBytes: sizes.textBytes, media: sizes.media, promptTokens };
+  const { textBytes, media } = opened.sizes;
+  return { ...key, seq, textBytes, media, promptTokens };
 }
 
 /** For the checkpoint: by row number, so that equal books give equal JSON. */
@@ -113,5 +124,10 @@ function forgetOldest(known: Map<string, KnownConversation>): void {
   for (const conversation of known.values()) {
     if (oldest === null || conversation.seq < oldest.seq) oldest = conversation;
   }
-  if (oldest !== null) known.delete(oldest.tag);
+  if (oldest !== null) known.delete(nameOf(oldest));
+}
+
+/** No model's name has a space in it. */
+function nameOf({ tag, model }: ConversationKey): string {
+  return `${tag} ${model}`;
 }

@@ -73,6 +73,14 @@ describe('the bound of the input', () => {
     expect(toolsNanos).toBe(5 * (10_000_000 + (10_000 * WRITE_5M) / 1_000));
   });
 
+  it('adds for server tools of a wary wallet what a whole prompt can take, never less', () => {
+    const of = (serverToolUses: number, isWary: boolean) =>
+      boundsFor({ sizes: { serverToolUses }, isWary }).toolsNanos;
+    expect(of(0, true)).toBe(0);
+    expect(of(5, true)).toBe(5 * 10_000_000 + (1_000_000 * WRITE_5M) / 1_000);
+    expect(of(500, true)).toBe(of(500, false));
+  });
+
   it('takes the dearest band that the prompt can fall into, output too', () => {
     const price = rowOf('claude-haiku-5-5');
     const at = (textBytes: number, serverToolUses: number) =>

@@ -88,7 +88,7 @@ export interface BoundsQuestion {
 export function boundsOf(question: BoundsQuestion): Bounds {
   const { sizes, asked, price, fallbacks, conversation } = question;
   const inputTokens = inputTokensMax(question);
-  const toolTokens = sizes.serverToolUses * TOOL_RESULT_TOKENS;
+  const toolTokens = toolTokensMax(question);
   const dearest = dearestPrices(question, inputTokens + toolTokens);
   const callsPicos = BigInt(sizes.serverToolUses) * dearest.toolCall;
   const modelMax = Math.max(...[price, ...fallbacks].map((row) => row.maxOutputTokens));
@@ -122,6 +122,12 @@ function uncutTokensMax({ sizes, conversation, isWary }: BoundsQuestion): number
   const leastTokens =
     Math.ceil(textBytes / KNOWN_BYTES_PER_TOKEN) + mediaTokens(media, LIKELY_MEDIA_TOKENS);
   return Math.max(conversation.promptTokens + newTokens, leastTokens);
+}
+
+/** What server tools add. A wary wallet's may be as long as a prompt can be, all together. */
+function toolTokensMax({ sizes: { serverToolUses }, isWary }: BoundsQuestion): number {
+  if (serverToolUses === 0) return 0;
+  return Math.max(serverToolUses * TOOL_RESULT_TOKENS, isWary ? PROMPT_TOKENS_MAX : 0);
 }
 
 /** Pico-dollars a token, or a call of a tool. */

@@ -10,6 +10,7 @@ import { addNanos, subtractNanos, ZERO_NANOS } from '../money';
 import { lastSeenAtWaking } from './clock';
 import type { KnownConversation, KnownConversations } from './conversation';
 import {
+  conversationKeyOf,
   conversationOfRow,
   fromJson,
   giveBack,
@@ -169,10 +170,10 @@ export function foldOpened(state: WalletState, row: RequestRow): void {
   const before = state.open.get(row.seq);
   const released = before === undefined ? ZERO_NANOS : heldBy(before);
   state.heldNanos = addNanos(subtractNanos(state.heldNanos, released), heldBy(row));
-  const tag = row.opened?.conversation ?? null;
+  const conversation = conversationKeyOf(row);
   const isNew = row.seq > state.lastSeq;
   countRow(state, row, { before: before ?? null, isNew });
-  if (before === undefined && tag !== null) take(state.conversations, tag);
+  if (before === undefined && conversation !== null) take(state.conversations, conversation);
   if (isNew) totalsOf(state, row.keyId).firstUsedAt ??= row.admittedAt;
   state.lastSeq = Math.max(state.lastSeq, row.seq);
   state.open.set(row.seq, row);
@@ -211,8 +212,8 @@ function release(state: WalletState, seq: number): void {
   const open = state.open.get(seq);
   if (open === undefined) return;
   state.heldNanos = subtractNanos(state.heldNanos, heldBy(open));
-  const tag = open.opened?.conversation ?? null;
-  if (tag !== null) giveBack(state.conversations, tag);
+  const conversation = conversationKeyOf(open);
+  if (conversation !== null) giveBack(state.conversations, conversation);
 }
 
 /** What a row's figures teach for later requests; `now` in Unix ms. */

@@ -11,6 +11,9 @@ import type { BudgetLimit, BudgetPeriod } from './limit-set';
 /** A running period, the one before, and one that a leaping clock may have shown. */
 const PERIODS_KEPT = 3;
 const CALENDAR_PERIODS: readonly CalendarPeriod[] = ['day', 'week', 'month'];
+const PERIODS: readonly BudgetPeriod[] = ['total', ...CALENDAR_PERIODS];
+/** The family of sums that count every model. */
+const EVERY_MODEL = '';
 const ALL_TIME: Period = { startsAt: 0, endsAt: Number.MAX_SAFE_INTEGER };
 
 export interface BudgetSum extends Period {
@@ -26,6 +29,22 @@ export interface BudgetBook {
   readonly sums: Map<string, BudgetSum[]>;
   /** The latest periods that were looked up: finding one takes far longer than a sum. */
   readonly recent: Map<CalendarPeriod, Period[]>;
+  /** The same of all at once, for the instant that was last asked for. */
+  dates: Dates | null;
+  /** By holder and family: the sums posted to last, found without making their names. */
+  readonly lines: Map<string, Map<string, Line>>;
+}
+
+/** The periods that hold every instant from `startsAt` until `endsAt`. */
+interface Dates extends Period {
+  /** In the order of PERIODS. */
+  readonly periods: readonly Period[];
+}
+
+/** One holder's sums of one family in these periods, in the same order. */
+interface Line {
+  readonly dates: Dates;
+  readonly sums: readonly BudgetSum[];
 }
 
 /** What a checkpoint keeps: without holds, which open rows bring back. */
@@ -64,7 +83,7 @@ export interface BudgetFigure {
 
 /** A book in which nothing was spent. */
 export function emptyBook(timeZone: string): BudgetBook {
-  return { timeZone, sums: new Map(), recent: new Map() };
+  return { timeZone, sums: new Map(), recent: new Map(), dates: null, lines: new Map() };
 }
 
 /**
@@ -73,19 +92,24 @@ export function emptyBook(timeZone: string): BudgetBook {
  */
 export function postToBook(book: BudgetBook, posting: BudgetPosting): void {
   const { holders, family, at, spentNanos = ZERO_NANOS, heldNanos = ZERO_NANOS } = posting;
-  const periods: [BudgetPeriod, Period][] = [['total', ALL_TIME]];
-  for (const period of CALENDAR_PERIODS) periods.push([period, periodOf(book, period, at)]);
-  const families = family === null ? [''] : ['', family];
-  const changes = holders.flatMap((holder) =>
-    periods.flatMap(([period, dates]) =>
-      families.map((name) => {
-        const sum = sumOf(book, `${holder}|${period}|${name}`, dates);
-        const spent = addNanos(sum.spentNanos, spentNanos);
-        return { sum, spentNanos: spent, heldNanos: addNanos(sum.heldNanos, heldNanos) };
-      }),
-    ),
-  );
-  for (const { sum, ...changed } of changes) Object.assign(sum, changed);
+  const dates = datesAt(book, at);
+  const lines: Line[] = [];
+  for (const holder of holders) {
+    lines.push(lineOf(book, holder, { family: EVERY_MODEL, dates }));
+    if (family !== null) lines.push(lineOf(book, holder, { family, dates }));
+  }
+  for (const { sums } of lines) {
+    for (const sum of sums) {
+      nanos(sum.spentNanos + spentNanos);
+      nanos(sum.heldNanos + heldNanos);
+    }
+  }
+  for (const { sums } of lines) {
+    for (const sum of sums) {
+      sum.spentNanos = nanos(sum.spentNanos + spentNanos);
+      sum.heldNanos = nanos(sum.heldNanos + heldNanos);
+    }
+  }
 }
 
 /** How `holder` (an id) stands against `limit` at `now` (Unix ms). */
@@ -95,16 +119,22 @@ export function budgetFigure(
   { limit, now }: { readonly limit: BudgetLimit; readonly now: number },
 ): BudgetFigure {
   const { period, limitNanos, family = null } = limit;
-  const dates = period === 'total' ? ALL_TIME : periodOf(book, period, now);
-  const sums = book.sums.get(`${holder}|${period}|${family ?? ''}`) ?? [];
-  const sum = sums.find(({ startsAt }) => startsAt === dates.startsAt);
+  const dates = datesAt(book, now);
+  const place = PERIODS.indexOf(period);
+  const line = book.lines.get(holder)?.get(family ?? EVERY_MODEL);
+  const sum =
+    line !== undefined && line.dates === dates
+      ? line.sums[place]
+      : book.sums
+          .get(nameOf(holder, period, family ?? EVERY_MODEL))
+          ?.find(({ startsAt }) => startsAt === dates.periods[place]?.startsAt);
   return {
     period,
     family,
     limitNanos,
     spentNanos: sum?.spentNanos ?? ZERO_NANOS,
     heldNanos: sum?.heldNanos ?? ZERO_NANOS,
-    resetsAt: period === 'total' ? null : dates.endsAt,
+    resetsAt: period === 'total' ? null : (dates.periods[place]?.endsAt ?? null),
   };
 }
 
@@ -164,6 +194,31 @@ export function bookFromJson({ timeZone, sums }: BudgetJson): BudgetBook {
   return book;
 }
 
+/** The sums to post to; the line is kept, so that the next posting finds it again. */
+function lineOf(
+  book: BudgetBook,
+  holder: string,
+  { family, dates }: { readonly family: string; readonly dates: Dates },
+): Line {
+  let families = book.lines.get(holder);
+  if (families === undefined) {
+    families = new Map();
+    book.lines.set(holder, families);
+  }
+  const known = families.get(family);
+  if (known !== undefined && known.dates === dates) return known;
+  const sums = PERIODS.map((period, place) =>
+    sumOf(book, nameOf(holder, period, family), dates.periods[place] ?? ALL_TIME),
+  );
+  const line = { dates, sums };
+  families.set(family, line);
+  return line;
+}
+
+function nameOf(holder: string, period: BudgetPeriod, family: string): string {
+  return `${holder}|${period}|${family}`;
+}
+
 /** The sum of that period; one older than all that are kept is counted and dropped. */
 function sumOf(book: BudgetBook, name: string, dates: Period): BudgetSum {
   const sums = book.sums.get(name) ?? [];
@@ -173,6 +228,20 @@ function sumOf(book: BudgetBook, name: string, dates: Period): BudgetSum {
   const kept = [...sums, fresh].toSorted((a, b) => a.startsAt - b.startsAt).slice(-PERIODS_KEPT);
   book.sums.set(name, kept);
   return fresh;
+}
+
+/** The running periods at `at` (Unix ms): the same object as long as they are the same periods. */
+function datesAt(book: BudgetBook, at: number): Dates {
+  const known = book.dates;
+  if (known !== null && known.startsAt <= at && at < known.endsAt) return known;
+  const periods = PERIODS.map((period) =>
+    period === 'total' ? ALL_TIME : periodOf(book, period, at),
+  );
+  const startsAt = Math.max(...periods.map((each) => each.startsAt));
+  const endsAt = Math.min(...periods.map((each) => each.endsAt));
+  const dates = { startsAt, endsAt, periods };
+  book.dates = dates;
+  return dates;
 }
 
 function periodOf(book: BudgetBook, period: CalendarPeriod, at: number): Period {

@@ -5,7 +5,7 @@ import type { Nanos } from '../money';
 import { addNanos, ZERO_NANOS } from '../money';
 import type { LimitSet, WindowKind, WindowLimit } from './limit-set';
 import { WINDOW_KINDS } from './limit-set';
-import type { WindowCounter, WindowJson } from './window';
+import type { WindowCounter, WindowEntry, WindowJson } from './window';
 import { addToWindow, emptyAt, emptyWindow, sumAt, windowFromJson, windowToJson } from './window';
 
 /** Mutable on purpose: one object, one writer, counted in place. */
@@ -17,6 +17,10 @@ export interface Counters {
   heldNanos: Nanos;
   /** By `kind:spanMs`. */
   readonly windows: Map<string, WindowCounter>;
+  /** The same by kind: counting goes through them at every request. */
+  byKind: Readonly<Record<WindowKind, readonly WindowCounter[]>>;
+  /** The limits that the windows were fitted to last; null: none yet. */
+  fittedTo: LimitSet | null;
 }
 
 /** What a checkpoint keeps: the windows alone; open rows bring back the rest. */
@@ -40,7 +44,7 @@ export interface WindowFigure {
 
 /** Nothing open, nothing counted, and a window for every limit of `limits`. */
 export function emptyCounters(limits: LimitSet): Counters {
-  const counters = { open: 0, heldTokens: 0, heldNanos: ZERO_NANOS, windows: new Map() };
+  const counters = countersWith(new Map());
   alignCounters(counters, limits);
   return counters;
 }
@@ -53,6 +57,8 @@ export function alignCounters(
   counters: Counters,
   limits: LimitSet,
 ): readonly { readonly kind: WindowKind; readonly window: WindowCounter }[] {
+  // A limit set never changes: other limits are another object.
+  if (counters.fittedTo === limits) return NOTHING_ADDED;
   const added: { readonly kind: WindowKind; readonly window: WindowCounter }[] = [];
   const named = new Set<string>();
   for (const kind of WINDOW_KINDS) {
@@ -68,13 +74,18 @@ export function alignCounters(
   for (const name of counters.windows.keys()) {
     if (!named.has(name)) counters.windows.delete(name);
   }
+  counters.byKind = sortedByKind(counters.windows);
+  counters.fittedTo = limits;
   return added;
 }
+
+const NOTHING_ADDED = [] as const;
 
 /** Counts a request that was admitted: one more at once, one more in every window of requests. */
 export function countOpened(counters: Counters, when: CountedAt): void {
   counters.open += 1;
-  addToKind(counters, { kind: 'requests', amount: 1, ...when });
+  const { at, seenAt } = when;
+  addToAll(counters.byKind.requests, { amount: 1, at, seenAt });
 }
 
 /** Counts a request that ended. Its holds are given back by `countHeld`. */
@@ -98,13 +109,14 @@ export function countUsed(
   used: CountedAt & { readonly tokens: number; readonly costNanos: Nanos },
 ): void {
   const { tokens, costNanos, at, seenAt } = used;
-  addToKind(counters, { kind: 'tokens', amount: tokens, at, seenAt });
-  addToKind(counters, { kind: 'cost', amount: costNanos, at, seenAt });
+  addToAll(counters.byKind.tokens, { amount: tokens, at, seenAt });
+  addToAll(counters.byKind.cost, { amount: costNanos, at, seenAt });
 }
 
 /** The window that counts for a limit; one that is missing has counted nothing. */
 export function windowOf(counters: Counters, kind: WindowKind, limit: WindowLimit): WindowCounter {
-  return counters.windows.get(nameOf(kind, limit.spanMs)) ?? emptyWindow(limit.spanMs);
+  const known = counters.byKind[kind].find(({ spanMs }) => spanMs === limit.spanMs);
+  return known ?? emptyWindow(limit.spanMs);
 }
 
 /** Every window of `kind` that limits the holder, as it stands at `now` (Unix ms). */
@@ -127,17 +139,22 @@ export function countersToJson({ windows }: Counters): CountersJson {
 
 /** The counters that `countersToJson` wrote down, with nothing open and nothing held. */
 export function countersFromJson(json: CountersJson): Counters {
-  const windows = new Map(json.map(([name, window]) => [name, windowFromJson(window)]));
-  return { open: 0, heldTokens: 0, heldNanos: ZERO_NANOS, windows };
+  return countersWith(new Map(json.map(([name, window]) => [name, windowFromJson(window)])));
 }
 
-function addToKind(
-  counters: Counters,
-  { kind, ...entry }: CountedAt & { readonly kind: WindowKind; readonly amount: number },
-): void {
-  for (const [name, window] of counters.windows) {
-    if (name.startsWith(`${kind}:`)) addToWindow(window, entry);
-  }
+function countersWith(windows: Map<string, WindowCounter>): Counters {
+  const held = { open: 0, heldTokens: 0, heldNanos: ZERO_NANOS };
+  return { ...held, windows, byKind: sortedByKind(windows), fittedTo: null };
+}
+
+function sortedByKind(windows: ReadonlyMap<string, WindowCounter>): Counters['byKind'] {
+  const of = (kind: WindowKind): readonly WindowCounter[] =>
+    [...windows].filter(([name]) => name.startsWith(`${kind}:`)).map(([, window]) => window);
+  return { requests: of('requests'), tokens: of('tokens'), cost: of('cost') };
+}
+
+function addToAll(windows: readonly WindowCounter[], entry: WindowEntry): void {
+  for (const window of windows) addToWindow(window, entry);
 }
 
 function nameOf(kind: WindowKind, spanMs: number): string {

@@ -67,6 +67,9 @@ export function addToWindow(counter: WindowCounter, { at, amount, seenAt }: Wind
   const index = indexOf(counter.buckets, bucket);
   if (counter.buckets[index] === bucket) {
     counter.amounts[index] = (counter.amounts[index] ?? 0) + amount;
+  } else if (index === counter.buckets.length) {
+    counter.buckets.push(bucket);
+    counter.amounts.push(amount);
   } else {
     counter.buckets.splice(index, 0, bucket);
     counter.amounts.splice(index, 0, amount);
@@ -154,6 +157,7 @@ function leavesAt(counter: WindowCounter, bucket: number): number {
 function indexOf(buckets: readonly number[], bucket: number): number {
   const last = buckets.at(-1);
   if (last === undefined || bucket > last) return buckets.length;
+  if (bucket === last) return buckets.length - 1;
   let low = 0;
   let high = buckets.length - 1;
   while (low < high) {

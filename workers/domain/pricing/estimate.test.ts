@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { likelyInputNanos, outputTokensDelivered } from './estimate';
+import { likelyInputNanos, likelyPromptTokens, newMedia, outputTokensDelivered } from './estimate';
 import { findPrice } from './find';
 import { LIST_ALIASES, LIST_PRICES } from './list-prices';
 
@@ -62,6 +62,33 @@ describe('likelyInputNanos', () => {
         expect(cost(more)).toBeGreaterThanOrEqual(cost(less));
       }),
     );
+  });
+});
+
+describe('likelyPromptTokens', () => {
+  it('takes 2.6 bytes of an unknown conversation for a token, and its media', () => {
+    const sizes = { textBytes: 2_600, media: { ...NO_MEDIA, medium: 1 } };
+    expect(likelyPromptTokens(sizes, null)).toBe(1_000 + 1_600);
+  });
+
+  it('adds to the last prompt of a known conversation what has come since', () => {
+    const last = { textBytes: 50_000, media: NO_MEDIA, promptTokens: 14_000 };
+    const sizes = { textBytes: 50_301, media: { ...NO_MEDIA, small: 1 } };
+    expect(likelyPromptTokens(sizes, last)).toBe(14_000 + 101 + 500);
+  });
+});
+
+describe('newMedia', () => {
+  it('counts of each size class what came in addition, and never less than none', () => {
+    const last = {
+      textBytes: 0,
+      media: { small: 1, medium: 2, large: 3 },
+      promptTokens: 1,
+    };
+    const now = (small: number, medium: number, large: number) =>
+      newMedia({ textBytes: 0, media: { small, medium, large } }, last);
+    expect(now(5, 7, 9)).toEqual({ small: 4, medium: 5, large: 6 });
+    expect(now(0, 0, 0)).toEqual({ small: 0, medium: 0, large: 0 });
   });
 });
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Catalogue } from './catalogue';
-import { dearestOf, dearestOfFamily, findPrice, resolveModel } from './find';
+import type { Catalogue, Factor, PriceRow } from './catalogue';
+import { dearestOf, dearestOfFamily, findPrice, modelForms, resolveModel } from './find';
 import { LIST_ALIASES, LIST_PRICES } from './list-prices';
 
 const CATALOGUE: Catalogue = { version: 1, rows: LIST_PRICES, aliases: LIST_ALIASES };
@@ -42,6 +42,7 @@ describe('resolveModel', () => {
     'claude-opus-5@latest',
     'claude-opus-5-2026010',
     'claude-opus-5-20260101-20260101',
+    'claude-opus-5-202601011',
     'claude-opus-5-v3:0',
     'claude-opus-5[2m]',
     'us.claude-opus-5',
@@ -50,6 +51,8 @@ describe('resolveModel', () => {
     'CLAUDE-OPUS-5',
     ' claude-opus-5',
     'claude-opus-5\n',
+    'mars\nclaude-opus-5',
+    'mars\nclaude-opus-5-20260101',
     'constructor',
     '__proto__',
     'toString',
@@ -101,6 +104,19 @@ describe('resolveModel', () => {
   });
 });
 
+describe('modelForms', () => {
+  it('gives what was written, then without the spelling around it, then without the date', () => {
+    const dated = 'us.anthropic.claude-opus-5-20260101-v1:0';
+    const bare = 'claude-opus-5-20260101';
+    expect(modelForms(dated)).toEqual([dated, bare, 'claude-opus-5']);
+    expect(modelForms('mine')).toEqual(['mine', 'mine']);
+  });
+
+  it('finds no form of a text that is empty or too long', () => {
+    expect([modelForms(''), modelForms('m'.repeat(201))]).toEqual([[], []]);
+  });
+});
+
 describe('findPrice', () => {
   const [first] = LIST_PRICES;
   if (first === undefined) throw new Error('no rows');
@@ -117,6 +133,11 @@ describe('findPrice', () => {
     expect(found).toEqual(['m@100', 'm@100', 'm@200', 'm@200', 'm@300', 'm@300']);
   });
 
+  it('takes the later listed of two rows of one instant', () => {
+    const rows = [at(100), { ...at(100), id: 'second' }, at(50)];
+    expect(findPrice({ ...catalogue, rows }, 'm', 100)?.id).toBe('second');
+  });
+
   it('finds nothing before the first row, nor for an unlisted model', () => {
     expect(findPrice(catalogue, 'm', 99)).toBe(null);
     expect(findPrice(catalogue, 'n', 100)).toBe(null);
@@ -129,6 +150,21 @@ describe('dearestOfFamily', () => {
     expect(opus?.family).toBe('opus');
     expect(opus?.bands).toEqual([{ promptAbove: 0, ...prices('claude-opus-4') }]);
     expect(dearestOfFamily(CATALOGUE, 'claude-fable-9', NOW)?.bands[0].cacheRead).toBe(1_000_000);
+  });
+
+  it('goes by the family of a known model, whatever words its id is made of', () => {
+    const own = { ...listed('claude-opus-4'), model: 'haiku-killer', id: 'own' };
+    const catalogue = { ...CATALOGUE, rows: [...LIST_PRICES, own] };
+    const dearest = dearestOfFamily(catalogue, 'haiku-killer', NOW);
+    expect(dearest?.family).toBe('opus');
+    expect(dearest?.bands[0].output).toBe(75_000_000);
+  });
+
+  it('leaves out a model whose first price is not in force yet', () => {
+    const later = { ...listed('claude-opus-4'), model: 'claude-haiku-9', effectiveFrom: NOW + 1 };
+    const catalogue = { ...CATALOGUE, rows: [later, ...LIST_PRICES] };
+    const output = dearestOfFamily(catalogue, 'claude-haiku-8', NOW)?.bands[0].output;
+    expect(output).toBe(5_000_000);
   });
 
   it('counts the dearest band of a family', () => {
@@ -160,10 +196,42 @@ describe('dearestOfFamily', () => {
     expect(dearestOf([])).toBe(null);
   });
 
+  function listed(model: string): PriceRow {
+    const row = findPrice(CATALOGUE, model, NOW);
+    if (row === null) throw new Error(`no price of ${model}`);
+    return row;
+  }
+
   function prices(model: string) {
     const { promptAbove: _, ...rest } = findPrice(CATALOGUE, model, NOW)?.bands[0] ?? {
       promptAbove: 0,
     };
     return rest;
   }
+});
+
+describe('dearestOf', () => {
+  const [first] = LIST_PRICES;
+  if (first === undefined) throw new Error('no rows');
+
+  it('takes searches and the longest output from whichever row has more, and names the rows', () => {
+    const less = { ...first, id: 'less', webSearchPicos: 5, maxOutputTokens: 32_000 };
+    const more = { ...first, id: 'more', webSearchPicos: 7, maxOutputTokens: 64_000 };
+    for (const rows of [
+      [less, more],
+      [more, less],
+    ]) {
+      const row = dearestOf(rows);
+      expect([row?.webSearchPicos, row?.maxOutputTokens]).toEqual([7, 64_000]);
+    }
+    expect(dearestOf([less, more])?.id).toBe('dearest:less,more');
+  });
+
+  it('compares factors as fractions, in any order of rows, the first of equals', () => {
+    const speed = (...factors: readonly Factor[]) =>
+      dearestOf(factors.map((odd) => ({ ...first, speed: { odd } })))?.speed['odd'];
+    expect(speed([11, 10], [6, 5])).toEqual([6, 5]);
+    expect(speed([6, 5], [11, 10])).toEqual([6, 5]);
+    expect(speed([1, 2], [2, 4])).toEqual([1, 2]);
+  });
 });

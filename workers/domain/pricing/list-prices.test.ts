@@ -79,6 +79,13 @@ describe('the list prices', () => {
     expect([band?.input, band?.cacheRead, band?.output]).toEqual(perToken);
   });
 
+  it('show each model under the name that its id is made of', () => {
+    for (const { model, displayName } of LIST_PRICES) {
+      expect(displayName).toMatch(/^Claude [A-Z][a-z]+ [0-9.]+$/);
+      expect(displayName.toLowerCase().replaceAll(/[ .]/g, '-')).toBe(model);
+    }
+  });
+
   it('do not know the model whose price no source gives', () => {
     expect(resolveModel(CATALOGUE, 'claude-mythos-5-2')).toBe(null);
   });

@@ -55,6 +55,14 @@ describe('priceUsage', () => {
     );
   });
 
+  it('counts writes and reads of the cache into how long the prompt is', () => {
+    const cost = (...numbers: readonly number[]) => price([entry('claude-haiku-5-5', numbers)]);
+    expect(cost(1, 50_000, 49_999).costNanos).toBe(100 + 6_250_000 + 9_999_800);
+    expect(cost(1, 50_000, 50_000).costNanos).toBe(500 + 31_250_000 + 50_000_000);
+    expect(cost(100_000, 1).costNanos).toBe(50_000_000 + 625);
+    expect(cost(0, 100_000, 1).costNanos).toBe(62_500_000 + 1_000);
+  });
+
   it('prices the asked model by the numbers of the lease, whatever came since', () => {
     const asked = rowOf('claude-opus-5');
     const raised = { ...asked, bands: [{ ...asked.bands[0], input: 99_000_000 }] as const };
@@ -76,6 +84,17 @@ describe('priceUsage', () => {
     expect(before).toEqual({ costNanos: 200_000, flags: ['model-differs'] });
     const since = priceUsage(usage, { ...context, at: NOW });
     expect(since).toEqual({ costNanos: 100_000, flags: ['model-differs'] });
+  });
+
+  it('prices a dated model that has a row of its own by that, also when its short name is asked', () => {
+    const own = { ...rowOf('claude-opus-5'), model: 'claude-opus-5-20260101', id: 'own' };
+    const dated = { ...own, bands: [band(1_000_000)] as const };
+    const usage = { entries: [entry('claude-opus-5-20260101', [1_000, 0, 0, 0, 0, 0])], flags: [] };
+    const catalogue = { ...CATALOGUE, rows: [...LIST_PRICES, dated] };
+    expect(priceUsage(usage, { asked: rowOf('claude-opus-5'), catalogue, at: NOW })).toEqual({
+      costNanos: 1_000_000,
+      flags: ['model-differs'],
+    });
   });
 
   it('prices an unknown model at twice the dearest of its family, and says so', () => {
@@ -107,6 +126,14 @@ describe('priceUsage', () => {
       });
     },
   );
+
+  it('says so too when only another model of the family has such terms', () => {
+    const fast = entry('claude-opus-4-7', [1_000, 0, 0, 0, 0, 0], { speed: 'fast' });
+    expect(price([fast])).toEqual({
+      costNanos: 2 * 2 * 15_000_000,
+      flags: ['terms-unknown'],
+    });
+  });
 
   it('keeps the known factors beside an unknown value, and doubles once', () => {
     const terms = { speed: 'fast', geo: 'moon', tier: 'steerage' };
@@ -154,6 +181,16 @@ describe('priceUsage', () => {
     const result = price(Array.from({ length: 50 }, () => most));
     expect(result.costNanos).toBe(1_000_000 * 1_000_000_000);
     expect(result.flags).toContain('usage-absurd');
+  });
+
+  it('charges up to a million dollars as they are, and says so when a sum is cut to them', () => {
+    const each = entry('claude-fable-5', [0, 0, 0, 0, 1_000_000_000, 0]);
+    const most = 1_000_000 * 1_000_000_000;
+    // 50,000 dollars each.
+    const exactly = price(Array.from({ length: 20 }, () => each));
+    expect(exactly).toEqual({ costNanos: most, flags: [] });
+    const above = price(Array.from({ length: 21 }, () => each));
+    expect(above).toEqual({ costNanos: most, flags: ['usage-absurd'] });
   });
 
   it('rounds once a request, not once an entry', () => {

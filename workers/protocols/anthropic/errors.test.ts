@@ -84,6 +84,18 @@ describe('renderError', () => {
     },
   );
 
+  it('says of spent money, and of nothing else, that it is the user’s own that is spent', () => {
+    for (const error of ERRORS) {
+      const { headers } = renderError(error, 'req_1');
+      const status = headers['anthropic-ratelimit-unified-status'];
+      const isSpent = error.kind === 'out-of-credit' || error.kind === 'budget-spent';
+      expect(status).toBe(isSpent ? 'rejected' : undefined);
+      // With these Claude Code would hide the message.
+      expect(headers).not.toHaveProperty('anthropic-ratelimit-unified-representative-claim');
+      expect(headers).not.toHaveProperty('anthropic-ratelimit-unified-overage-status');
+    }
+  });
+
   it('names the methods that a path allows', () => {
     const wrongMethod: RelayError = { kind: 'method-not-allowed', method: 'PUT', allow: 'POST' };
     expect(renderError(wrongMethod, 'req_1').headers['allow']).toBe('POST');

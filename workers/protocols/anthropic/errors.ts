@@ -18,11 +18,21 @@ export function renderError(error: RelayError, requestId: string): RenderedError
   if (known.retry !== null) headers['x-should-retry'] = String(known.retry);
   if (known.retryAfterMs !== null) headers['retry-after'] = wholeSeconds(known.retryAfterMs);
   if (known.allow !== undefined) headers['allow'] = known.allow;
-  if (error.kind === 'budget-spent') {
-    const { period, resetsAt, scope } = error;
-    Object.assign(headers, rejectedHeaders({ period, resetsAt, shared: scope === 'wallet' }));
-  }
+  Object.assign(headers, spentHeaders(error));
   return { status: known.status, headers, body: JSON.stringify(envelope(known, requestId)) };
+}
+
+/**
+ * What says that it is the user's own money that is spent: without it Claude Code calls any other
+ * 429 the server's limit, "not your usage limit", when it knows that a gateway answers.
+ */
+function spentHeaders(error: RelayError): Readonly<Record<string, string>> {
+  if (error.kind === 'out-of-credit') {
+    return rejectedHeaders({ period: 'total', resetsAt: null, shared: false });
+  }
+  if (error.kind !== 'budget-spent') return {};
+  const { period, resetsAt, scope } = error;
+  return rejectedHeaders({ period, resetsAt, shared: scope === 'wallet' });
 }
 
 /** The error as one server-sent event. */
