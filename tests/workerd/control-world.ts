@@ -104,13 +104,13 @@ export function withBearer(token: string): Somebody['call'] {
 }
 
 /** A service token with these scopes. */
-export async function newService(scopes: readonly Scope[]): Promise<Somebody['call']> {
+export async function newServiceToken(scopes: readonly Scope[]): Promise<string> {
   const id = fresh('serviceToken');
   const token = `${id}_${'s'.repeat(43)}`;
   await env.DB.prepare(`INSERT INTO service_tokens VALUES (?, 'S', ?, ?, 'usr_x', ?, ?, NULL)`)
     .bind(id, await sha256(token), JSON.stringify(scopes), Date.now(), Date.now() + HOUR_MS)
     .run();
-  return withBearer(token);
+  return token;
 }
 
 /** An API key of somebody, and its text. */

@@ -1,5 +1,5 @@
-// Making a change: the audit line, the kept answer for repeats, the statements and their outbox rows
-// in one batch (store/commit.ts), then the push, so that the very next request knows.
+// Making a change: the audit line, the kept answer for repeats, the statements and their outbox
+// rows in one batch (store/commit.ts), then the push, so that the very next request knows.
 
 import type { Endpoint } from './contract/endpoint';
 import { pushNow } from './push';

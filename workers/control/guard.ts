@@ -9,7 +9,7 @@ import type { RelayError } from '../domain/errors';
 import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
 import { SECOND_MS } from '../domain/time';
-import { log } from '../observe/log';
+import { causeOf, log } from '../observe/log';
 import { readAccess } from '../platform/access-token';
 import { sameText, sha256 } from '../platform/digest';
 import { isId } from '../domain/ids';
@@ -21,7 +21,7 @@ export const REFRESH_COOKIE = '__Host-refresh';
 
 type Known = Result<Actor | null, RelayError | Refused>;
 
-/** Lets a call through that `access` allows, with who makes it (null where nobody need be known). */
+/** Lets a call through that `access` allows, with who makes it; null where nobody need be known. */
 export async function admitCall(call: Call, access: Access): Promise<Known> {
   if (access.by === 'anyone') return ok(null);
   if (access.by === 'secret') return checkSecret(call, access.secret);
@@ -53,7 +53,7 @@ async function whoCalls(call: Call): Promise<Result<Actor, RelayError | Refused>
     const token = bearer ?? cookieOf(call.request.headers, ACCESS_COOKIE);
     return token === null ? refused('sign-in-needed') : await personOf(call, token);
   } catch (error) {
-    log('guard-failed', { request: call.requestId, error: String(error) });
+    log('guard-failed', { request: call.requestId, error: causeOf(error) });
     return fail({ kind: 'busy', what: 'database', retryAfterMs: SECOND_MS });
   }
 }

@@ -8,12 +8,12 @@ import {
   codeOf,
   newApiKey,
   newPerson,
-  newService,
+  newServiceToken,
   SESSION_SECRETS,
   withBearer,
 } from '../../tests/workerd/control-world';
 import { admitCall } from './guard';
-import type { Access } from './contract/endpoint';
+import type { Access, Scope } from './contract/endpoint';
 import { PERSON, PERSON_WRITES, reads, writes } from './contract/endpoint';
 import type { Call } from './visit';
 import { configOf } from '../platform/env';
@@ -97,19 +97,7 @@ describe('who may call', () => {
   });
 
   it('lets a service token do what its scopes say, and nothing of a person’s', async () => {
-    const readUsers = await newService(['read:users']);
-    const response = await readUsers('GET', '/admin/nowhere');
-    expect(response.status).toBe(404);
-    const token = async (scopes: Parameters<typeof newService>[0]) => {
-      let sent = '';
-      const made = await newService(scopes);
-      void made;
-      const row = await env.DB.prepare('SELECT id FROM service_tokens ORDER BY id DESC').first<{
-        id: string;
-      }>();
-      sent = `${row?.id ?? ''}_${'s'.repeat(43)}`;
-      return bearer(sent);
-    };
+    const token = async (scopes: readonly Scope[]) => bearer(await newServiceToken(scopes));
     expect(await tried(reads('users'), await token(['read:users']))).toBe('service');
     expect(await tried(writes('users'), await token(['read:users']))).toBe('scope-missing');
     expect(await tried(reads('users'), await token(['write:users']))).toBe('service');
@@ -120,13 +108,8 @@ describe('who may call', () => {
 
   it('opens nothing where no secret is set, and says so', async () => {
     const { token } = await newPerson();
-    const {
-      SESSION_SECRETS: _none,
-      METRICS_TOKEN: _either,
-      ...rest
-    } = env as Env & Record<string, unknown>;
-    // The bindings of an installation whose secrets were never set.
-    const bare = rest as unknown as Env;
+    // As in an installation whose secrets were never set.
+    const bare = { ...env, SESSION_SECRETS: '', METRICS_TOKEN: '' };
     expect(await tried(PERSON, bearer(token), bare)).toBe('not-configured');
     expect(await tried({ by: 'secret', secret: 'metrics' }, bearer(''), bare)).toBe(
       'not-configured',
@@ -222,7 +205,7 @@ describe('a call that changes something', () => {
 });
 
 describe('a path that nobody has', () => {
-  it('is 404 below every prefix of this plane, with a request id and the headers of all', async () => {
+  it('is 404 below every prefix of this plane, with a request id and its headers', async () => {
     const calls = withBearer('x');
     for (const prefix of ['/admin', '/api/auth', '/api/tokens', '/api/credits', '/api/relay']) {
       const response = await calls('GET', `${prefix}/no/such/path`);

@@ -2,7 +2,7 @@
 // delivers (jobs/outbox.ts).
 
 import type { WalletId } from '../domain/ids';
-import { log } from '../observe/log';
+import { causeOf, log } from '../observe/log';
 import { deliver, waitingFor, waitingForPool } from '../store/outbox';
 
 export interface PushTo {
@@ -19,8 +19,8 @@ export async function pushNow(env: Env, { wallets = [], pool = false }: PushTo):
       ...(pool ? await waitingForPool(env.DB) : []),
     ];
     const { failures } = await deliver(env, rows);
-    for (const { ids, error } of failures) log('push-failed', { rows: ids, error: String(error) });
+    for (const { ids, error } of failures) log('push-failed', { rows: ids, error: causeOf(error) });
   } catch (error) {
-    log('push-failed', { rows: [], error: String(error) });
+    log('push-failed', { rows: [], error: causeOf(error) });
   }
 }

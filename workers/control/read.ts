@@ -38,7 +38,7 @@ function parsed(schema: z.ZodMiniType, value: unknown): Result<unknown, Refused>
   for (const { path, message, ...issue } of read.error.issues) {
     const unknown = 'keys' in issue && Array.isArray(issue.keys) ? issue.keys : [];
     // The sender's own words, cut to a length that can be shown.
-    for (const key of unknown) fields[pathOf([...path, String(key).slice(0, 64)])] = 'is not known';
+    for (const key of unknown) fields[pathOf([...path, key.slice(0, 64)])] = 'is not known';
     if (unknown.length === 0) fields[pathOf(path) || 'body'] = message;
   }
   return refused('not-valid', { fields });

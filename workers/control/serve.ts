@@ -12,7 +12,7 @@ import type { Call, Outcome, Reply, Route, Visit } from './visit';
 import { ID_RANDOM_BYTES, newId } from '../domain/ids';
 import type { Result } from '../domain/result';
 import { ok } from '../domain/result';
-import { log } from '../observe/log';
+import { causeOf, log } from '../observe/log';
 import { configOf } from '../platform/env';
 import { randomBytes } from '../platform/random';
 
@@ -100,9 +100,4 @@ function success(endpoint: Endpoint, reply: Reply<Endpoint>, requestId: Call['re
   withAlways(headers, requestId);
   if (body === undefined || status === 204) return new Response(null, { status: 204, headers });
   return Response.json(body, { status, headers });
-}
-
-/** What D1 said. The words that drizzle wraps around it hold the parameters: not for a log. */
-export function causeOf(error: unknown): string {
-  return String(error instanceof Error && error.cause !== undefined ? error.cause : error);
 }

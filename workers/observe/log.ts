@@ -10,3 +10,8 @@ interface LogFields {
 export function log(event: string, fields: LogFields = {}): void {
   console.log(JSON.stringify({ event, ...fields }));
 }
+
+/** What D1 said. The words that drizzle wraps around it hold the parameters: not for a log. */
+export function causeOf(error: unknown): string {
+  return String(error instanceof Error && error.cause !== undefined ? error.cause : error);
+}
