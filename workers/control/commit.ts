@@ -6,7 +6,7 @@ import { pushNow } from './push';
 import type { Refused } from './refusals';
 import { refused } from './refusals';
 import { answerAgain } from './repeat';
-import type { Outcome, Reply, Visit } from './visit';
+import type { Acting, Outcome, Reply } from './visit';
 import type { RelayError } from '../domain/errors';
 import type { AuditId, WalletId } from '../domain/ids';
 import { ID_RANDOM_BYTES, newId } from '../domain/ids';
@@ -29,7 +29,7 @@ export interface ChangeOf<E extends Endpoint> {
     readonly actorId?: string;
   };
   /** The change is made only while this holds. */
-  readonly only?: Condition;
+  readonly only?: Condition | ((db: Database) => Condition);
   /** What is answered when it does not. */
   readonly otherwise?: RelayError | Refused;
   readonly parts: (db: Database, when: Condition) => readonly Part[];
@@ -45,7 +45,7 @@ export interface ChangeOf<E extends Endpoint> {
  * time gets the first one's answer. Throws as D1 does, also when a unique value is taken.
  */
 export async function commit<E extends Endpoint>(
-  visit: Visit<E>,
+  visit: Acting<E>,
   change: ChangeOf<E>,
 ): Promise<Outcome<E>> {
   const { only, parts, push = {}, reply, otherwise } = change;
@@ -73,7 +73,7 @@ export async function commit<E extends Endpoint>(
 }
 
 function lineOf<E extends Endpoint>(
-  { actor, endpoint, address, requestId, now }: Visit<E>,
+  { actor, endpoint, address, requestId, now }: Acting<E>,
   { targetId, before, after, action, actorId }: ChangeOf<E>['audit'],
 ): AuditLine {
   const id: AuditId = newId('audit', now, randomBytes(ID_RANDOM_BYTES));

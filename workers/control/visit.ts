@@ -6,7 +6,7 @@ import type { RequestId, ServiceTokenId, SessionId, UserId, WalletId } from '../
 import type { Region } from '../domain/region';
 import type { Result } from '../domain/result';
 import type { Config } from '../platform/env';
-import type { Endpoint, Role, Scope } from './contract/endpoint';
+import type { Access, Endpoint, Role, Scope } from './contract/endpoint';
 import type { Refused } from './refusals';
 import type { Repeatable } from '../store/idempotency';
 
@@ -47,16 +47,17 @@ export interface Call {
   readonly now: number;
 }
 
-type ActorOf<E extends Endpoint> = E['access'] extends { readonly by: 'person' | 'admin' }
+/** Of several endpoints: any of their actors. */
+type ActorOf<A extends Access> = A extends { readonly by: 'person' | 'admin' }
   ? Person
-  : E['access'] extends { readonly by: 'staff' }
+  : A extends { readonly by: 'staff' }
     ? Actor
     : null;
 
 /** One call of the endpoint `E`, read and checked. */
 export interface Visit<E extends Endpoint> extends Call {
   readonly endpoint: E;
-  readonly actor: ActorOf<E>;
+  readonly actor: ActorOf<E['access']>;
   /** The caller's Idempotency-Key, bound to this call; null: none. */
   readonly repeatable: Repeatable | null;
   /** By the names in the endpoint's path. */
@@ -64,6 +65,9 @@ export interface Visit<E extends Endpoint> extends Call {
   readonly query: E['query'] extends z.ZodMiniType ? z.infer<E['query']> : undefined;
   readonly body: E['body'] extends z.ZodMiniType ? z.infer<E['body']> : undefined;
 }
+
+/** A visit whose body has been looked at: what several endpoints have in common. */
+export type Acting<E extends Endpoint> = Omit<Visit<E>, 'body' | 'query'>;
 
 type AnswerOf<E extends Endpoint> = E['answer'] extends z.ZodMiniType
   ? z.infer<E['answer']>

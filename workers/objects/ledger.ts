@@ -315,6 +315,10 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     return this.#reading.keyInfo(call);
   }
 
+  async keyFigures(call: Pick<HolderCall, 'keyId'>): Promise<Result<KeyInfo, RelayError>> {
+    return this.#reading.keyFigures(call);
+  }
+
   async usage(call: HolderCall): Promise<Result<UsageDocument, RelayError>> {
     return this.#reading.usage(call);
   }

@@ -36,6 +36,14 @@ export class ReadDesk {
     return ok(keyInfoOf(copies, this.#source.state, now));
   }
 
+  async keyFigures({ keyId }: Pick<HolderCall, 'keyId'>): Promise<Result<KeyInfo, RelayError>> {
+    const loaded = await this.#source.copies.load(keyId);
+    if (!loaded.ok) return loaded;
+    const now = this.#source.now();
+    this.#source.limits.align(loaded.value, now);
+    return ok(keyInfoOf(loaded.value, this.#source.state, now));
+  }
+
   async usage(call: HolderCall): Promise<Result<UsageDocument, RelayError>> {
     const holder = await this.#holder(call);
     if (!holder.ok) return holder;

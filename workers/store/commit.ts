@@ -15,7 +15,7 @@ import { audit } from './schema-control';
 export interface Change {
   readonly line: AuditLine;
   /** The change is made only while this holds; looked at once, before anything else. */
-  readonly only?: Condition;
+  readonly only?: Condition | ((db: Database) => Condition);
   /** The statements; each must ask `when`. Rows for the outbox are among them. */
   readonly parts: (db: Database, when: Condition) => readonly Part[];
   /** The caller's own key and what a repeated call is answered with; null: none was sent. */
@@ -32,7 +32,7 @@ export async function commitChange(d1: D1Database, change: Change): Promise<bool
   const { line, only = ALWAYS, parts, repeat, now } = change;
   const db = primary(d1);
   const done = isDone(db, line.id);
-  const claim = auditPart(db, line, only);
+  const claim = auditPart(db, line, typeof only === 'function' ? only(db) : only);
   const kept = repeat === null ? [] : keepAnswer(db, repeat, { now, when: done });
   const asked = db.select({ id: audit.id }).from(audit).where(eq(audit.id, line.id));
   const results = await db.batch([claim, ...kept, ...parts(db, done), asked]);

@@ -45,6 +45,21 @@ export function limits(holder: LimitScope) {
   );
 }
 
+/** How a limit of a key, its user or its wallet stands (domain/ledger/limited.ts). */
+export const limitStanding = z.strictObject({
+  scope: z.enum(['key', 'user', 'wallet']),
+  kind: z.enum(['requests', 'tokens', 'cost', 'concurrency', 'budget']),
+  spanMs: z.exactOptional(z.int()),
+  period: z.exactOptional(z.enum(['day', 'week', 'month', 'total'])),
+  family: z.exactOptional(z.string()),
+  /** Requests, tokens, requests at once, or nano-dollars. */
+  limit: z.int(),
+  used: z.int(),
+  remaining: z.int(),
+  /** Unix ms; null: never, or whenever a request ends. */
+  resetsAt: z.nullable(z.int()),
+});
+
 /** The part of a query that pages through a list. */
 export const paging = {
   /** `next` of the page before. */

@@ -11,6 +11,14 @@ import type { Usage } from '../usage/tokens';
 import type { UsageDocument } from '../limits/notice';
 import type { Copy, WhenClientLeaves } from './copies';
 import type { LimitStanding } from './limited';
+import type {
+  OwnRequestDetail,
+  RequestsCall,
+  RequestsPage,
+  StatementCall,
+  StatementPage,
+  WalletBalance,
+} from './reads';
 
 /** `metered` costs money; `free` (count_tokens, models) checks the key and never a balance. */
 export type RequestClass = 'metered' | 'free';
@@ -283,8 +291,18 @@ export interface LedgerPort {
   apply(copies: readonly Copy[]): Promise<void>;
   stop(call: StopCall): Promise<StopAnswer>;
   keyInfo(call: HolderCall): Promise<Result<KeyInfo, RelayError>>;
+  /** The figures of a key whatever its status, for those who manage it. */
+  keyFigures(call: Pick<HolderCall, 'keyId'>): Promise<Result<KeyInfo, RelayError>>;
   /** What the key's user has spent, and the caps on it, for `GET /api/oauth/usage`. */
   usage(call: HolderCall): Promise<Result<UsageDocument, RelayError>>;
+  /** How the wallet stands; for its owner and for admins, as the reads that follow. */
+  balance(): Promise<WalletBalance>;
+  /** What moved the balance, newest first. A cursor that is none: `bad-request`. */
+  statement(call: StatementCall): Promise<Result<StatementPage, RelayError>>;
+  /** The wallet's requests, newest first. A cursor that is none: `bad-request`. */
+  requests(call: RequestsCall): Promise<Result<RequestsPage, RelayError>>;
+  /** One request with everything that is kept of it; null: not this wallet's, or too old. */
+  request(requestId: RequestId): Promise<OwnRequestDetail | null>;
   /** Answers when the object can read its storage. */
   ping(): Promise<'ok'>;
 }
