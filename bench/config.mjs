@@ -79,12 +79,14 @@ const main :Workerd.Worker = (
     ${texts.join(',\n    ')},
     ${binding('LEDGER', 'durableObjectNamespace = (className = "LedgerObject")')},
     ${binding('POOL', 'durableObjectNamespace = (className = "PoolObject")')},
+    ${binding('THROTTLE', 'durableObjectNamespace = (className = "ThrottleObject")')},
     ${binding('DB', `wrapped = (moduleName = "cloudflare-internal:d1-api", innerBindings = [(name = "fetcher", service = "platform")])`)},
     ${binding('ADDRESS_GUARD', `wrapped = (moduleName = "bench:rate-limit")`)},
   ],
   durableObjectNamespaces = [
     (className = "LedgerObject", uniqueKey = "ledger", enableSql = true),
     (className = "PoolObject", uniqueKey = "pool", enableSql = true),
+    (className = "ThrottleObject", uniqueKey = "throttle", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "disk"),
 );

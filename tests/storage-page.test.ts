@@ -37,6 +37,7 @@ describe('the page about storage', () => {
   it.each([
     { title: 'Ledger object', file: 'ledger-storage.ts' },
     { title: 'Pool object', file: 'pool.ts' },
+    { title: 'Throttle objects', file: 'throttle.ts' },
   ])('names every table of the $title', ({ title, file }) => {
     const tables = tablesIn('workers/objects', (name) => [file, 'migrate.ts'].includes(name));
     expect(tables).toContain('migrations');

@@ -5,6 +5,7 @@ import { scheduled } from './jobs';
 
 export { LedgerObject } from './objects/ledger';
 export { PoolObject } from './objects/pool';
+export { ThrottleObject } from './objects/throttle';
 
 export default {
   fetch: app.fetch,

@@ -4,6 +4,7 @@ import type { WalletId } from '../domain/ids';
 import type { LedgerPort } from '../domain/ledger/calls';
 import type { Region } from '../domain/region';
 import type { PoolPort } from '../domain/snapshot';
+import type { ThrottlePort } from '../domain/throttle/calls';
 
 /** Names the one Pool. Sharding by region (beyond 1,000 busy isolates) would change this alone. */
 const POOL_NAME = 'pool';
@@ -20,6 +21,15 @@ export function ledgerOf(env: Env, walletId: WalletId, region: Region): LedgerPo
 export function poolOf(env: Env): PoolPort {
   const stub: unknown = env.POOL.get(env.POOL.idFromName(POOL_NAME));
   return stub as PoolPort;
+}
+
+/**
+ * The Throttle object that counts this subject. `subject` is a digest in base64url, whose first
+ * character shares the subjects out among 64.
+ */
+export function throttleOf(env: Env, subject: string): ThrottlePort {
+  const stub: unknown = env.THROTTLE.get(env.THROTTLE.idFromName(subject.slice(0, 1)));
+  return stub as ThrottlePort;
 }
 
 /** Whether the runtime has marked a failed call so: `retryable` to an object, or `overloaded`. */

@@ -9,8 +9,11 @@ import { randomBytes } from './random';
 
 /** OWASP's first recommendation for argon2id. */
 const COST = { memorySize: 19_456, passes: 2, parallelism: 1 } as const;
+const PREFIX = `$argon2id$v=19$m=${COST.memorySize},t=${COST.passes},p=${COST.parallelism}$`;
 const SALT_BYTES = 16;
 const TAG_BYTES = 32;
+/** Takes as long as any, and is no password's. */
+export const NOBODYS_HASH = `${PREFIX}${'A'.repeat(22)}$${'A'.repeat(43)}`;
 /** More than the cost of any hash that was ever stored: a bad row cannot exhaust the isolate. */
 const MEMORY_KIB_MAX = 65_536;
 const PASSES_MAX = 10;
@@ -21,9 +24,12 @@ const PHC =
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(SALT_BYTES);
   const tag = await argon2id(password, { ...COST, salt, tagLength: TAG_BYTES });
-  const { memorySize, passes, parallelism } = COST;
-  const cost = `m=${memorySize},t=${passes},p=${parallelism}`;
-  return `$argon2id$v=19$${cost}$${unpadded(salt)}$${unpadded(tag)}`;
+  return `${PREFIX}${unpadded(salt)}$${unpadded(tag)}`;
+}
+
+/** Whether `phc` was made at another cost than is asked today. */
+export function needsRehash(phc: string): boolean {
+  return !phc.startsWith(PREFIX);
 }
 
 /** Whether `password` is the one that `phc` was made of; false for a string that is no hash. */

@@ -6,6 +6,7 @@ import {
   isClientAllowed,
   isModelAllowed,
   matchesWildcard,
+  subscriberOf,
 } from './scope';
 
 describe('matchesWildcard', () => {
@@ -142,6 +143,23 @@ describe('isAddressRange', () => {
 
   it.each(['', '1.2.3.4 ', ...MALFORMED.trim().split(/\s+/)])('refuses "%s"', (text) => {
     expect(isAddressRange(text)).toBe(false);
+  });
+});
+
+describe('subscriberOf', () => {
+  it('takes every IPv4 address for one of its own, also when it is written as IPv6', () => {
+    expect(subscriberOf('192.0.2.1')).not.toBe(subscriberOf('192.0.2.2'));
+    expect(subscriberOf('::ffff:192.0.2.1')).toBe(subscriberOf('192.0.2.1'));
+  });
+
+  it('takes a /64 of IPv6 for one, however it is written', () => {
+    const one = subscriberOf('2001:db8:0:1::1');
+    expect(subscriberOf('2001:DB8::1:ffff:ffff:ffff:ffff')).toBe(one);
+    expect(subscriberOf('2001:db8:0:2::1')).not.toBe(one);
+  });
+
+  it('takes what is no address for itself', () => {
+    expect([subscriberOf(''), subscriberOf('x')]).toEqual(['', 'x']);
   });
 });
 

@@ -39,6 +39,16 @@ export function isAddressRange(text: string): boolean {
 }
 
 /**
+ * Who an address counts as where somebody may have many: itself in IPv4, in IPv6 the /64 that one
+ * subscriber gets. What is no address counts as itself.
+ */
+export function subscriberOf(text: string): string {
+  const address = parseAddress(text);
+  if (address === null) return text;
+  return address.bits === 32 ? `v4 ${address.value}` : `v6 ${address.value >> 64n}`;
+}
+
+/**
  * Whether the whole text matches; `*` stands for any number of characters, nothing else is special.
  * At most pattern × text steps, whatever the pattern: only the last `*` is ever tried again.
  */
