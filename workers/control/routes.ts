@@ -6,12 +6,13 @@ import { refusalAnswer } from './answer';
 import { serve } from './serve';
 import { SETUP_ROUTES } from './setup';
 import { TOKEN_ROUTES } from './tokens/routes';
+import { USER_ROUTES } from './users/routes';
 import type { Route } from './visit';
 import type { RelayError } from '../domain/errors';
 import { ID_RANDOM_BYTES, newId } from '../domain/ids';
 import { randomBytes } from '../platform/random';
 
-export const ROUTES: readonly Route[] = [...SETUP_ROUTES, ...TOKEN_ROUTES];
+export const ROUTES: readonly Route[] = [...SETUP_ROUTES, ...TOKEN_ROUTES, ...USER_ROUTES];
 
 /** Everything below these is the control plane's, known or not. */
 const PREFIXES = ['/admin', '/api/auth', '/api/tokens', '/api/credits', '/api/relay'] as const;

@@ -3,10 +3,12 @@
 
 import { log } from '../observe/log';
 import { poolOf } from '../platform/objects';
+import { pruneAnswers } from '../store/idempotency';
 import { replayLateSettles } from '../store/late-settles';
 import { deliverStale } from '../store/outbox';
 import { pruneRequests } from '../store/requests';
 import { snapshotVersion } from '../store/snapshot';
+import { forgetDeleted } from '../store/user-changes';
 
 /** One line of the log; see observe/log.ts. */
 type Report = (event: string, fields: Readonly<Record<string, string | number>>) => void;
@@ -27,6 +29,8 @@ const JOBS: readonly Job[] = [
   { name: 'late-settles', run: settleLate },
   { name: 'snapshot', run: comparePool },
   { name: 'request-log', run: pruneLog },
+  { name: 'deleted-users', run: forgetUsers },
+  { name: 'kept-answers', run: pruneKept },
 ];
 
 /** Runs every job, side by side; never throws. `now` in Unix ms; failures go to `report`. */
@@ -66,4 +70,12 @@ async function comparePool(env: Env): Promise<void> {
 
 async function pruneLog(env: Env, { now }: Tick): Promise<void> {
   await pruneRequests(env.DB, now);
+}
+
+async function forgetUsers(env: Env, { now }: Tick): Promise<void> {
+  await forgetDeleted(env.DB, now);
+}
+
+async function pruneKept(env: Env, { now }: Tick): Promise<void> {
+  await pruneAnswers(env.DB, now);
 }
