@@ -70,6 +70,13 @@ export function isId<K extends IdKind>(kind: K, text: string): text is Id<K> {
   return new RegExp(`^${ID_PREFIXES[kind]}_${BASE58_CLASS}{${BARE_LENGTH}}$`).test(text);
 }
 
+/** Unix ms at which the id was made. */
+export function timeOfId(id: Id<IdKind>): number {
+  let value = 0n;
+  for (const character of bareId(id)) value = value * BASE + BigInt(ALPHABET.indexOf(character));
+  return Number(value >> BigInt(ID_RANDOM_BYTES * 8));
+}
+
 /** The id without its prefix. */
 export function bareId(id: Id<IdKind>): string {
   return id.slice(id.indexOf('_') + 1);

@@ -4,7 +4,7 @@
 import type { RelayError } from '../domain/errors';
 import type { KeyId, UserId } from '../domain/ids';
 import type { Copy, KeyCopy, UserCopy, WalletCopy } from '../domain/ledger/copies';
-import type { Copies } from '../domain/ledger/decide';
+import type { Copies, Owner } from '../domain/ledger/decide';
 import { isTimeZone } from '../domain/limits/calendar';
 import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
@@ -42,6 +42,13 @@ export class CopyShelf {
     const ownerId = this.#wallet?.userId;
     const timeZone = ownerId === undefined ? undefined : this.#users.get(ownerId)?.timeZone;
     return timeZone !== undefined && isTimeZone(timeZone) ? timeZone : 'UTC';
+  }
+
+  /** The wallet and its owner; null when one of them is not held. */
+  owner(): Owner | null {
+    const wallet = this.#wallet;
+    const user = wallet === null ? undefined : this.#users.get(wallet.userId);
+    return wallet === null || user === undefined ? null : { user, wallet };
   }
 
   /** The three rows that decide over a key; null when one is not held. */

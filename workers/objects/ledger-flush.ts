@@ -6,6 +6,7 @@ import type { WalletCopy } from '../domain/ledger/copies';
 import type { Mark } from '../domain/ledger/batch';
 import { BATCH_ITEMS_MAX, cutBatch, FIRST_MARK, pendingCount } from '../domain/ledger/batch';
 import type { WalletState } from '../domain/ledger/state';
+import { KEEP_ROWS_MS } from '../domain/ledger/statement';
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
 import { withinMs } from '../platform/clock';
@@ -32,7 +33,6 @@ const UNKNOWN_WALLET_MS = HOUR_MS;
 const DAY_MS = 24 * HOUR_MS;
 /** Longer than D1 can be taken back (30 days). */
 const KEEP_BATCHES_MS = 35 * DAY_MS;
-const KEEP_ROWS_MS = 90 * DAY_MS;
 /** Between two looks for what is old. */
 const PRUNE_EVERY_MS = HOUR_MS;
 

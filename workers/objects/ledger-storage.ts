@@ -205,17 +205,22 @@ export class LedgerStorage {
   rowsSince(since: number): RequestRow[] {
     const found: RequestRow[] = [];
     for (let below = Number.MAX_SAFE_INTEGER; ;) {
-      const page = this.#run<RequestRecord>(
-        'SELECT * FROM requests WHERE seq < ? ORDER BY seq DESC LIMIT ?',
-        below,
-        PAGE_ROWS,
-      ).map(rowOf);
+      const page = this.rowsDown(below - 1, PAGE_ROWS);
       found.push(...page.filter((row) => row.admittedAt > since));
       const last = page.at(-1);
       const isPast = page.some((row) => row.opened !== null && row.admittedAt <= since);
       if (last === undefined || page.length < PAGE_ROWS || isPast) return found;
       below = last.seq;
     }
+  }
+
+  /** At most `count` rows with numbers up to `seq`, latest first. */
+  rowsDown(seq: number, count: number): RequestRow[] {
+    return this.#run<RequestRecord>(
+      'SELECT * FROM requests WHERE seq <= ? ORDER BY seq DESC LIMIT ?',
+      seq,
+      count,
+    ).map(rowOf);
   }
 
   insertRow(row: RequestRow): void {
@@ -265,6 +270,15 @@ export class LedgerStorage {
     return this.#run<EntryRecord>(
       `SELECT * FROM entries WHERE ${named.by} IN (SELECT value FROM json_each(?)) ORDER BY n`,
       JSON.stringify(named.these),
+    ).map(entryOf);
+  }
+
+  /** At most `count` entries with numbers up to `n`, latest first. */
+  entriesDown(n: number, count: number): Entry[] {
+    return this.#run<EntryRecord>(
+      'SELECT * FROM entries WHERE n <= ? ORDER BY n DESC LIMIT ?',
+      n,
+      count,
     ).map(entryOf);
   }
 

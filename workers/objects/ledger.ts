@@ -24,7 +24,6 @@ import type {
 import { decideAdmit } from '../domain/ledger/admission';
 import { readClock } from '../domain/ledger/clock';
 import type { Copy } from '../domain/ledger/copies';
-import type { Copies } from '../domain/ledger/decide';
 import { correctionOf, decideProgress, decideSettle, recover } from '../domain/ledger/decide';
 import { decideExtend, rowAfterProgress } from '../domain/ledger/held';
 import {
@@ -36,6 +35,14 @@ import {
   openRow,
   strangerRow,
 } from '../domain/ledger/lease';
+import type {
+  OwnRequestDetail,
+  RequestsCall,
+  RequestsPage,
+  StatementCall,
+  StatementPage,
+  WalletBalance,
+} from '../domain/ledger/reads';
 import type { Entry, Outcome, RequestRow } from '../domain/ledger/row';
 import type { WalletState } from '../domain/ledger/state';
 import {
@@ -48,17 +55,17 @@ import {
 } from '../domain/ledger/state';
 import type { UsageDocument } from '../domain/limits/notice';
 import { ZERO_NANOS } from '../domain/money';
-import type { Catalogue } from '../domain/pricing/catalogue';
 import type { Result } from '../domain/result';
-import { ok } from '../domain/result';
 import { MINUTE_MS, SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
 import { CopyShelf } from './copy-shelf';
 import { LedgerFlush } from './ledger-flush';
 import { LedgerStorage } from './ledger-storage';
 import { LimitDesk } from './limit-desk';
+import { prepareFor, preparedFor } from './preparation';
 import { PriceShelf } from './price-shelf';
 import { ReadDesk } from './read-desk';
+import { WalletDesk } from './wallet-desk';
 
 /** Closed rows between two checkpoints: waking reads at most as many rows again. */
 const CHECKPOINT_EVERY = 500;
@@ -78,6 +85,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   readonly #flush: LedgerFlush;
   readonly #limits: LimitDesk;
   readonly #reading: ReadDesk;
+  readonly #wallet: WalletDesk;
   /** Row numbers of closed requests by id, for at least RECENT_MS. */
   readonly #recent = new Map<RequestId, { readonly seq: number; readonly closedAt: number }>();
   #alarmAt: number | null = null;
@@ -93,7 +101,9 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     const [storage, state, wallet] = [this.#storage, this.#state, () => this.#copies.wallet()];
     this.#limits = new LimitDesk({ storage, state, copies: this.#copies });
     const now = (): number => this.#now();
-    this.#reading = new ReadDesk({ state, copies: this.#copies, limits: this.#limits, now });
+    const sources = { storage, state, copies: this.#copies, limits: this.#limits, now };
+    this.#reading = new ReadDesk(sources);
+    this.#wallet = new WalletDesk(sources);
     this.#flush = new LedgerFlush({ env, storage, state, wallet });
     void ctx.blockConcurrencyWhile(async () => {
       this.#alarmAt = await ctx.storage.getAlarm();
@@ -122,7 +132,8 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   async admit(call: AdmitCall): Promise<AdmitAnswer> {
     const repeated = this.#repeated(call);
     if (repeated !== null) return repeated;
-    const prepared = this.#prepared(call) ?? (await this.#prepare(call));
+    const shelves = { copies: this.#copies, prices: this.#prices };
+    const prepared = preparedFor(call, shelves) ?? (await prepareFor(call, shelves));
     if (!prepared.ok) return prepared;
     // Another call may have come in while this one waited for D1 or Pool.
     const meanwhile = this.#repeated(call);
@@ -162,26 +173,6 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     return this.#recent.has(call.requestId)
       ? { ok: false, error: { kind: 'already-closed' } }
       : null;
-  }
-
-  /** What the decision needs, if it is all in memory: the warm path awaits nothing. */
-  #prepared(call: AdmitCall): Result<Prepared, RelayError> | null {
-    const copies = this.#copies.of(call.keyId);
-    const catalogue = this.#prices.held(call.pricesVersion ?? 0);
-    return copies === null || catalogue === null ? null : ok({ copies, catalogue });
-  }
-
-  async #prepare(call: AdmitCall): Promise<Result<Prepared, RelayError>> {
-    const [loaded, fresh] = await Promise.all([
-      this.#copies.load(call.keyId),
-      this.#prices.fresh(call.pricesVersion ?? 0),
-    ]);
-    // Nothing is stored for a key that does not exist.
-    if (!loaded.ok) return loaded;
-    if (!fresh.ok) return fresh;
-    // A push may have come in while Pool was asked: what is held now decides.
-    const copies = this.#copies.of(call.keyId) ?? loaded.value;
-    return ok({ copies, catalogue: this.#prices.keep(fresh.value) });
   }
 
   async extend(call: ExtendCall): Promise<ExtendAnswer> {
@@ -323,6 +314,22 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     return this.#reading.usage(call);
   }
 
+  async balance(): Promise<WalletBalance> {
+    return this.#wallet.balance();
+  }
+
+  async statement(call: StatementCall): Promise<Result<StatementPage, RelayError>> {
+    return this.#wallet.statement(call);
+  }
+
+  async requests(call: RequestsCall): Promise<Result<RequestsPage, RelayError>> {
+    return this.#wallet.requests(call);
+  }
+
+  async request(requestId: RequestId): Promise<OwnRequestDetail | null> {
+    return this.#wallet.request(requestId);
+  }
+
   async ping(): Promise<'ok'> {
     this.#storage.probe();
     return 'ok';
@@ -390,9 +397,4 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     this.#state.lastSeenAt = reading.lastSeenAt;
     return reading.now;
   }
-}
-
-interface Prepared {
-  readonly copies: Copies;
-  readonly catalogue: Catalogue;
 }

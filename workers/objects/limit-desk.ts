@@ -4,11 +4,18 @@
 
 import type { RelayError } from '../domain/errors';
 import type { AdmitCall, Lease, SettleCall } from '../domain/ledger/calls';
+import type { LimitsInForce } from '../domain/ledger/counting';
 import { alignTo } from '../domain/ledger/counting';
-import type { Copies } from '../domain/ledger/decide';
+import type { Copies, Owner } from '../domain/ledger/decide';
 import type { FreeBook } from '../domain/ledger/free';
 import { giveBackFree, takeFree } from '../domain/ledger/free';
-import { availableWithin, limitFactsOf, limitsInForce, noticeOf } from '../domain/ledger/limited';
+import {
+  availableWithin,
+  limitFactsOf,
+  limitsInForce,
+  noticeOf,
+  ownerLimits,
+} from '../domain/ledger/limited';
 import type { WalletState } from '../domain/ledger/state';
 import type { Nanos } from '../domain/money';
 import { subtractNanos } from '../domain/money';
@@ -31,10 +38,19 @@ export class LimitDesk {
 
   /** Before limits of these three are decided on or told: counts what they name from now on. */
   align(copies: Copies, now: number): void {
+    this.#align(limitsInForce(copies), now);
+  }
+
+  /** The same for the wallet and its owner alone. */
+  alignOwner(owner: Owner, now: number): void {
+    this.#align(ownerLimits(owner), now);
+  }
+
+  #align(limits: LimitsInForce['limits'], now: number): void {
     const { storage, state } = this.#source;
     const timeZone = this.#source.copies.timeZone();
     const rowsSince = storage.rowsSince.bind(storage);
-    alignTo(state, { limits: limitsInForce(copies), timeZone, now, rowsSince });
+    alignTo(state, { limits, timeZone, now, rowsSince });
   }
 
   /** What balance and limits leave for a key's open request of this family of models. */

@@ -21,6 +21,9 @@ export interface Copies {
   readonly wallet: WalletCopy;
 }
 
+/** Whose the wallet is, as the object holds both rows. */
+export type Owner = Pick<Copies, 'user' | 'wallet'>;
+
 /** Whether this key, sent with this hash, may do anything at `now`. */
 export function checkKey(copies: Copies, keyHash: string, now: number): RelayError | null {
   const { key, user, wallet } = copies;

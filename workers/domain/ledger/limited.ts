@@ -16,7 +16,7 @@ import { nanos, subtractNanos, ZERO_NANOS } from '../money';
 import type { AdmitCall } from './calls';
 import { countersOf, THE_WALLET } from './counting';
 import type { LimitsInForce } from './counting';
-import type { Copies } from './decide';
+import type { Copies, Owner } from './decide';
 import type { WalletState } from './state';
 
 const SCOPES: readonly LimitScope[] = ['key', 'user', 'wallet'];
@@ -46,21 +46,26 @@ export interface LimitStanding {
 /** Key, user and wallet with their limits and counters. */
 export function limitFactsOf(copies: Copies, state: WalletState, now: number): LimitFacts {
   const { key, user, wallet } = copies;
-  const holder = (id: string, limits: Holder['limits'] = NO_LIMITS): Holder => {
-    return { id, limits, counters: countersOf(state, id) };
-  };
   const holders = {
-    key: holder(key.id, key.limits),
-    user: holder(user.id, user.limits),
-    wallet: holder(THE_WALLET, wallet.limits),
+    key: holderOf(state, key.id, key.limits),
+    user: holderOf(state, user.id, user.limits),
+    wallet: holderOf(state, THE_WALLET, wallet.limits),
   };
   return { holders, book: state.book, now };
 }
 
+function holderOf(state: WalletState, id: string, limits: Holder['limits'] = NO_LIMITS): Holder {
+  return { id, limits, counters: countersOf(state, id) };
+}
+
 /** The limit sets in force, for `alignTo`. */
-export function limitsInForce({ key, user, wallet }: Copies): LimitsInForce['limits'] {
+export function limitsInForce(copies: Copies): LimitsInForce['limits'] {
+  return [[copies.key.id, copies.key.limits ?? NO_LIMITS], ...ownerLimits(copies)];
+}
+
+/** Those of the wallet and its owner alone. */
+export function ownerLimits({ user, wallet }: Owner): LimitsInForce['limits'] {
   return [
-    [key.id, key.limits ?? NO_LIMITS],
     [user.id, user.limits ?? NO_LIMITS],
     [THE_WALLET, wallet.limits ?? NO_LIMITS],
   ];
@@ -114,14 +119,34 @@ export function usageOf(copies: Copies, state: WalletState, now: number): UsageD
 
 /** Every limit of the three, as it stands. */
 export function standingsOf(facts: LimitFacts): readonly LimitStanding[] {
-  return SCOPES.flatMap((scope) => {
-    const holder = facts.holders[scope];
-    return [
-      ...WINDOW_KINDS.flatMap((kind) => windowStandings(scope, holder, { kind, now: facts.now })),
-      ...concurrencyStanding(scope, holder),
-      ...budgetStandings(scope, holder, facts),
-    ];
-  });
+  return SCOPES.flatMap((scope) => holderStandings(scope, facts.holders[scope], facts));
+}
+
+/** Every limit of a wallet and its owner as it stands at `now` (Unix ms). */
+export function ownerStandings(
+  { user, wallet }: Owner,
+  state: WalletState,
+  now: number,
+): readonly LimitStanding[] {
+  const facts = { book: state.book, now };
+  return [
+    ...holderStandings('user', holderOf(state, user.id, user.limits), facts),
+    ...holderStandings('wallet', holderOf(state, THE_WALLET, wallet.limits), facts),
+  ];
+}
+
+type BookFacts = Pick<LimitFacts, 'book' | 'now'>;
+
+function holderStandings(
+  scope: LimitScope,
+  holder: Holder,
+  facts: BookFacts,
+): readonly LimitStanding[] {
+  return [
+    ...WINDOW_KINDS.flatMap((kind) => windowStandings(scope, holder, { kind, now: facts.now })),
+    ...concurrencyStanding(scope, holder),
+    ...budgetStandings(scope, holder, facts),
+  ];
 }
 
 function windowStandings(
@@ -149,7 +174,7 @@ function concurrencyStanding(scope: LimitScope, holder: Holder): readonly LimitS
 function budgetStandings(
   scope: LimitScope,
   holder: Holder,
-  facts: LimitFacts,
+  facts: BookFacts,
 ): readonly LimitStanding[] {
   return budgetFigures(holder, facts).map((figure) => {
     const { period, family, limitNanos: limit, spentNanos, heldNanos, resetsAt } = figure;
@@ -166,7 +191,7 @@ function budgetStandings(
 }
 
 /** How all budgets of the holder stand, those of single families too. */
-function budgetFigures(holder: Holder, { book, now }: LimitFacts): readonly BudgetFigure[] {
+function budgetFigures(holder: Holder, { book, now }: BookFacts): readonly BudgetFigure[] {
   const families = (holder.limits.budgets ?? []).flatMap(({ family }) => family ?? []);
   return figuresOf(holder, { book, families, now });
 }

@@ -114,7 +114,8 @@ function isShort({ row, entry }: Heads, { rowsEnd, entriesEnd }: StatementSource
 /** Whether all that is left is older than `since`; only rows admitted here are in date order. */
 function isBefore({ row, entry }: Heads, place: StatementPlace, since: number | undefined) {
   if (since === undefined) return false;
-  const rowsAre = row === undefined ? goneAt(place) < since : row.admitted && row.admittedAt < since;
+  const rowsAre =
+    row === undefined ? goneAt(place) < since : row.admitted && row.admittedAt < since;
   return rowsAre && (entry === undefined || entry.at < since);
 }
 
@@ -173,7 +174,10 @@ function lineBelowRows(place: StatementPlace, entry: Entry | undefined): Told | 
   const { balanceNanos, creditedNanos } = place;
   if (balanceNanos !== creditedNanos) {
     const { told } = amountsAt(place, nanos(balanceNanos - creditedNanos));
-    return { line: { kind: 'older', at, ...told }, place: { ...place, balanceNanos: creditedNanos } };
+    return {
+      line: { kind: 'older', at, ...told },
+      place: { ...place, balanceNanos: creditedNanos },
+    };
   }
   if (entry === undefined) return null;
   // Of a request that is gone: it is in the line above.
