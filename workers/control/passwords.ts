@@ -19,15 +19,16 @@ export async function hashed(
 }
 
 /**
- * Whether `password` is the one of `phc`; where there is none (null) the answer is no and takes as
- * long. `logins-busy` when too many wait.
+ * Whether `password` is the one of `phc`; where there is none (null, or a word in its place) the
+ * answer is no and takes as long. `logins-busy` when too many wait.
  */
 export async function verified(
   call: Pick<Call, 'ctx'>,
   password: string,
   phc: string | null,
 ): Promise<Result<boolean, Refused>> {
-  return taken(call, async () => verifyPassword(password, phc ?? NOBODYS_HASH));
+  const hash = phc?.startsWith('$') ? phc : NOBODYS_HASH;
+  return taken(call, async () => verifyPassword(password, hash));
 }
 
 async function taken<T>(

@@ -2,7 +2,12 @@
 // does not exist. JSON in, JSON out.
 
 import { Hono } from 'hono';
+import { INVITE_ROUTES } from './admin/invites';
+import { SERVICE_TOKEN_ROUTES } from './admin/service-tokens';
 import { refusalAnswer } from './answer';
+import { AUTH_ROUTES } from './auth/routes';
+import { CODE_ROUTES } from './codes/routes';
+import { CREDIT_ROUTES } from './credits/routes';
 import { serve } from './serve';
 import { SETUP_ROUTES } from './setup';
 import { TOKEN_ROUTES } from './tokens/routes';
@@ -12,7 +17,16 @@ import type { RelayError } from '../domain/errors';
 import { ID_RANDOM_BYTES, newId } from '../domain/ids';
 import { randomBytes } from '../platform/random';
 
-export const ROUTES: readonly Route[] = [...SETUP_ROUTES, ...TOKEN_ROUTES, ...USER_ROUTES];
+export const ROUTES: readonly Route[] = [
+  ...SETUP_ROUTES,
+  ...TOKEN_ROUTES,
+  ...USER_ROUTES,
+  ...CREDIT_ROUTES,
+  ...CODE_ROUTES,
+  ...AUTH_ROUTES,
+  ...INVITE_ROUTES,
+  ...SERVICE_TOKEN_ROUTES,
+];
 
 /** Everything below these is the control plane's, known or not. */
 const PREFIXES = ['/admin', '/api/auth', '/api/tokens', '/api/credits', '/api/relay'] as const;

@@ -39,14 +39,14 @@ export interface Subject {
   readonly always?: true;
 }
 
-/** Where the call comes from: an IPv4 address, or a /64 of IPv6. */
-export function fromAddress({ address }: Pick<Call, 'address'>): Subject {
-  return { kind: 'address', value: subscriberOf(address) };
+/** Where the call comes from: an IPv4 address, or a /64 of IPv6. Each door counts for itself. */
+export function fromAddress(door: string, { address }: Pick<Call, 'address'>): Subject {
+  return { kind: 'address', value: `${door} ${subscriberOf(address)}` };
 }
 
 /** A login name in its one spelling, or the id of whoever is logged in. */
-export function byName(value: string): Subject {
-  return { kind: 'name', value };
+export function byName(door: string, name: string): Subject {
+  return { kind: 'name', value: `${door} ${name}` };
 }
 
 /**

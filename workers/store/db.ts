@@ -36,3 +36,8 @@ export type Condition = SQL;
 
 /** Holds always. SQLite needs a WHERE between SELECT and ON CONFLICT. */
 export const ALWAYS: Condition = sql`true`;
+
+/** Holds while both do. */
+export function bothHold(one: Condition, other: Condition): Condition {
+  return sql`(${one} AND ${other})`;
+}

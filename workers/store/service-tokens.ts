@@ -1,7 +1,8 @@
 // Service tokens in D1: what programs use the admins' API with. Only their hashes are stored.
 
-import { and, eq, gt, isNull } from 'drizzle-orm';
+import { and, desc, eq, gt, isNull, lt, sql } from 'drizzle-orm';
 import type { ServiceTokenId } from '../domain/ids';
+import type { Condition, Database, Part } from './db';
 import { primary } from './db';
 import { serviceTokens } from './schema-control';
 
@@ -24,9 +25,62 @@ export async function findServiceToken(
     .select({ id: serviceTokens.id, name, hash, scopes })
     .from(serviceTokens)
     .where(and(eq(serviceTokens.id, id), isNull(revokedAt), gt(expiresAt, now)));
-  if (row === undefined) return null;
-  // Written as an array of texts by this Worker alone; anything else allows nothing.
-  const parsed: unknown = JSON.parse(row.scopes);
-  const list = Array.isArray(parsed) ? parsed.filter((scope) => typeof scope === 'string') : [];
-  return { ...row, scopes: list };
+  return row === undefined ? null : { ...row, scopes: scopesOf(row.scopes) };
+}
+
+type ServiceTokenRow = typeof serviceTokens.$inferSelect;
+
+export interface ListedServiceToken extends Omit<ServiceTokenRow, 'hash' | 'scopes'> {
+  readonly scopes: readonly string[];
+}
+
+/** All tokens, the latest first. Throws as D1 does. */
+export async function listServiceTokens(
+  d1: D1Database,
+  { before, limit }: { readonly before?: ServiceTokenId; readonly limit: number },
+): Promise<ListedServiceToken[]> {
+  const { id, name, scopes, createdBy, createdAt, expiresAt, revokedAt } = serviceTokens;
+  const rows = await primary(d1)
+    .select({ id, name, scopes, createdBy, createdAt, expiresAt, revokedAt })
+    .from(serviceTokens)
+    .where(before === undefined ? undefined : lt(serviceTokens.id, before))
+    .orderBy(desc(serviceTokens.id))
+    .limit(limit);
+  return rows.map((row) => ({ ...row, scopes: scopesOf(row.scopes) }));
+}
+
+export function addServiceToken(
+  db: Database,
+  token: Omit<ServiceTokenRow, 'revokedAt' | 'scopes'> & { readonly scopes: readonly string[] },
+  when: Condition,
+): Part {
+  const { id, name, hash, scopes, createdBy, createdAt, expiresAt } = token;
+  return db.insert(serviceTokens).select(
+    sql`SELECT ${id}, ${name}, ${hash}, ${JSON.stringify(scopes)}, ${createdBy}, ${createdAt},
+        ${expiresAt}, NULL WHERE ${when}`,
+  );
+}
+
+/** `now` in Unix ms. */
+export function revokeServiceToken(
+  db: Database,
+  id: ServiceTokenId,
+  { now, when }: { readonly now: number; readonly when: Condition },
+): Part {
+  return db
+    .update(serviceTokens)
+    .set({ revokedAt: now })
+    .where(and(eq(serviceTokens.id, id), when));
+}
+
+/** Holds while there is such a token that was not revoked. */
+export function serviceTokenHolds(id: ServiceTokenId): Condition {
+  const holds = and(eq(serviceTokens.id, id), isNull(serviceTokens.revokedAt));
+  return sql`EXISTS (SELECT 1 FROM ${serviceTokens} WHERE ${holds})`;
+}
+
+/** Written as an array of texts by this Worker alone; anything else allows nothing. */
+function scopesOf(text: string): readonly string[] {
+  const parsed: unknown = JSON.parse(text);
+  return Array.isArray(parsed) ? parsed.filter((scope) => typeof scope === 'string') : [];
 }

@@ -10,7 +10,8 @@ export type SettingName =
   | 'snapshot_version' // its row's version is the snapshot's; the value says nothing
   | 'environment_fingerprint' // of the accounts that the environment gave last
   | 'list_prices_version' // of the shipped prices that were taken over last
-  | 'setup'; // who the first people are, and whether the door is shut
+  | 'setup' // who the first people are, and whether the door is shut
+  | 'registration'; // an admin's to set; control/contract/settings.ts describes those
 
 export interface Setting {
   /** JSON. */

@@ -1,9 +1,11 @@
-// People in D1: statements for batches. Passwords come in as hashes only.
+// People in D1: who logs in, and statements for batches. Passwords come in as hashes only.
 
-import { sql } from 'drizzle-orm';
+import { and, asc, eq, sql } from 'drizzle-orm';
+import type { WalletId } from '../domain/ids';
+import type { Region } from '../domain/region';
 import type { Condition, Database, Part } from './db';
-import { raised } from './db';
-import { users } from './schema';
+import { primary, raised } from './db';
+import { users, wallets } from './schema';
 
 export type UserRow = typeof users.$inferSelect;
 export type NewUser = Pick<UserRow, 'id' | 'email' | 'name' | 'role' | 'password' | 'timeZone'>;
@@ -34,4 +36,60 @@ export function putUser(
         version: raised(users.version, now),
       },
     });
+}
+
+/** What decides about a login, and what is told of whoever comes in. */
+export interface LoginFacts extends Pick<
+  UserRow,
+  'id' | 'email' | 'name' | 'role' | 'timeZone' | 'password' | 'status'
+> {
+  readonly walletId: WalletId;
+  readonly region: Region;
+}
+
+/** Whoever has this address, in any status; null: nobody. Throws as D1 does. */
+export async function findLogin(d1: D1Database, email: string): Promise<LoginFacts | null> {
+  const { id, name, role, timeZone, password, status } = users;
+  const [row] = await primary(d1)
+    .select({
+      id,
+      email: users.email,
+      name,
+      role,
+      timeZone,
+      password,
+      status,
+      walletId: wallets.id,
+      region: wallets.region,
+    })
+    .from(users)
+    .innerJoin(wallets, eq(wallets.userId, users.id))
+    .where(eq(users.email, normalEmail(email)))
+    .orderBy(asc(wallets.id))
+    .limit(1);
+  return row ?? null;
+}
+
+/** Holds while the user is active and has this password (PHC). */
+export function passwordHolds({ id, password }: Pick<UserRow, 'id' | 'password'>): Condition {
+  const holds = and(eq(users.id, id), eq(users.password, password), eq(users.status, 'active'));
+  return sql`EXISTS (SELECT 1 FROM ${users} WHERE ${holds})`;
+}
+
+/** Puts another hash of the same password in its place. No copy has it: no version rises. */
+export function rehashPassword(
+  db: Database,
+  { id, password }: Pick<UserRow, 'id' | 'password'>,
+  when: Condition,
+): Part {
+  return db
+    .update(users)
+    .set({ password })
+    .where(and(eq(users.id, id), when));
+}
+
+/** Whether a batch failed because another user has the address. */
+export function isEmailTaken(error: unknown): boolean {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  return /UNIQUE constraint failed: users\.email/.test(String(cause));
 }
