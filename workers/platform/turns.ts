@@ -7,6 +7,7 @@ import { SECOND_MS } from '../domain/time';
 /** How many may wait while one has its turn. */
 export const WAITING_MAX = 8;
 const LOOK_EVERY_MS = 2;
+const BREATH_MS = 1;
 /** Who has not looked for this long has left: a request that ended takes its timers with it. */
 const GONE_AFTER_MS = 5 * SECOND_MS;
 
@@ -27,16 +28,22 @@ export async function inTurn<T>(work: () => Promise<T>): Promise<T | null> {
   const mine: Place = { seenAt: Date.now() };
   line.push(mine);
   try {
-    do {
-      await scheduler.wait(LOOK_EVERY_MS);
-      mine.seenAt = Date.now();
-      forgetGone();
-      if (!line.includes(mine)) return null;
-    } while (line[0] !== mine);
-    return await work();
+    while (line[0] !== mine) {
+      if (!(await stillThere(mine, LOOK_EVERY_MS))) return null;
+    }
+    // Once more, after the turn before has ended: what fell due during it comes first.
+    return (await stillThere(mine, BREATH_MS)) ? await work() : null;
   } finally {
     forget(mine);
   }
+}
+
+/** Waits; false: was taken for gone, because nothing of this request ran for so long. */
+async function stillThere(place: Place, waitMs: number): Promise<boolean> {
+  await scheduler.wait(waitMs);
+  place.seenAt = Date.now();
+  forgetGone();
+  return line.includes(place);
 }
 
 function forgetGone(): void {
