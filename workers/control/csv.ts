@@ -1,10 +1,6 @@
 // Comma-separated values for downloads (RFC 4180). A cell that a spreadsheet would take for a
 // formula is made text: a name that somebody chose must not run on an admin's machine.
 
-import type { Endpoint } from './contract/endpoint';
-import type { Outcome } from './visit';
-import { ok } from '../domain/result';
-
 type Cell = string | number | boolean | null;
 
 /** Columns by name, in this order. */
@@ -20,15 +16,15 @@ export function csvOf<T>(columns: Columns<T>, items: readonly T[]): string {
 }
 
 /** The answer of an endpoint that can give a file. */
-export function csvAnswer(name: string, text: string): Outcome<Endpoint> {
-  return ok(
-    new Response(text, {
-      headers: {
-        'content-type': 'text/csv; charset=utf-8; header=present',
-        'content-disposition': `attachment; filename="${name}.csv"`,
-      },
-    }),
-  );
+export function csvAnswer(
+  name: string,
+  text: string,
+): { readonly ok: true; readonly value: Response } {
+  const headers = {
+    'content-type': 'text/csv; charset=utf-8; header=present',
+    'content-disposition': `attachment; filename="${name}.csv"`,
+  };
+  return { ok: true, value: new Response(text, { headers }) };
 }
 
 function cellOf(value: Cell): string {

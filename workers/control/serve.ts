@@ -66,7 +66,10 @@ async function travel(
   const known = { ...call, endpoint, parameters, repeatable: repeatable.value };
   // Checked against this endpoint's schemas and access a few lines above.
   const visit = { ...known, actor: actor.value, ...given.value } as Visit<Endpoint>;
-  return checkedInDevelopment(visit, await handle(visit));
+  const outcome = checkedInDevelopment(visit, await handle(visit));
+  if (outcome.ok || repeatable.value === null) return outcome;
+  // The same call may have come twice at once, and this one be refused for what the other one did.
+  return (await answerBefore(call, repeatable.value)) ?? outcome;
 }
 
 /** A handler that breaks its contract is found where it is made, not by its users. */

@@ -132,17 +132,19 @@ export type AdmitAnswer =
   | { readonly ok: false; readonly error: RelayError };
 
 /** How a request ended. `recovered` is written by the object's alarm alone. */
-export type Closing =
-  | 'completed'
-  | 'upstream-refused'
-  | 'upstream-failed'
-  | 'client-left'
-  | 'cut-by-credit'
-  | 'cut-by-limit'
-  | 'revoked'
-  | 'stopped'
-  | 'void'
-  | 'recovered';
+export const CLOSINGS = [
+  'completed',
+  'upstream-refused',
+  'upstream-failed',
+  'client-left',
+  'cut-by-credit',
+  'cut-by-limit',
+  'revoked',
+  'stopped',
+  'void',
+  'recovered',
+] as const;
+export type Closing = (typeof CLOSINGS)[number];
 
 /** How well the cost is known, lowest first. A settle corrects only a lower certainty. */
 export const CERTAINTIES = ['recovered', 'estimated', 'reported'] as const;
