@@ -5,6 +5,7 @@ import { commit } from '../commit';
 import type { Endpoint } from '../contract/endpoint';
 import type { User } from '../contract/users';
 import { users } from '../contract/users';
+import { hashed } from '../passwords';
 import type { Refused } from '../refusals';
 import { refused } from '../refusals';
 import type { Acting, Outcome, Route, Visit } from '../visit';
@@ -15,7 +16,6 @@ import { regionOfContinent } from '../../domain/region';
 import type { Result } from '../../domain/result';
 import { fail, ok } from '../../domain/result';
 import { causeOf } from '../../observe/log';
-import { hashPassword } from '../../platform/password';
 import { randomBytes } from '../../platform/random';
 import { pushWallet } from '../../store/outbox';
 import type { ManagedUser, UserChange } from '../../store/user-changes';
@@ -75,7 +75,8 @@ async function create(visit: Visit<typeof users.create>): Promise<Outcome<typeof
   const region = regionOfContinent(typeof continent === 'string' ? continent : undefined);
   const id = newId('user', now, randomBytes(ID_RANDOM_BYTES));
   const walletId = newId('wallet', now, randomBytes(ID_RANDOM_BYTES));
-  const hash = password === undefined ? NO_PASSWORD : await hashPassword(password);
+  const hash = password === undefined ? ok(NO_PASSWORD) : await hashed(visit, password);
+  if (!hash.ok) return hash;
   const known = { id, email, name, role, timeZone };
   const user = shown({
     ...known,
@@ -88,7 +89,7 @@ async function create(visit: Visit<typeof users.create>): Promise<Outcome<typeof
     commit(visit, {
       audit: { targetId: id, after: user },
       parts: (db, when) => [
-        putUser(db, { ...known, password: hash }, { now, when }),
+        putUser(db, { ...known, password: hash.value }, { now, when }),
         addWallet(db, { id: walletId, userId: id, region }, { now, when }),
         ...changeUser(db, id, { change: { limits }, now, when }),
         pushWallet(db, walletId, { now, when }),
@@ -154,7 +155,9 @@ async function setPassword(
   const found = await changeable(visit);
   if (!found.ok) return found;
   const { id } = found.value;
-  const password = await hashPassword(visit.body.password);
+  const hash = await hashed(visit, visit.body.password);
+  if (!hash.ok) return hash;
+  const password = hash.value;
   const { now } = visit;
   return commit(visit, {
     audit: { targetId: id },
