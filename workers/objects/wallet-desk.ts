@@ -124,8 +124,9 @@ export class WalletDesk {
 
   request(requestId: RequestId): OwnRequestDetail | null {
     const { storage, state } = this.#source;
-    const seq = this.#reading.seqOf(requestId);
-    const row = openRowOf(state, requestId) ?? (seq === null ? null : storage.row(seq));
+    const open = openRowOf(state, requestId);
+    const seq = open?.seq ?? this.#reading.seqOf(requestId);
+    const row = open ?? (seq === null ? null : storage.row(seq));
     if (row === null) return null;
     return ownRequestDetailOf(row, this.#reading.correctionsOf(requestId));
   }
