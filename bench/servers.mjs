@@ -59,6 +59,7 @@ export function relayPlan({ dir, storage, bundle, modules, upstreamPort, counted
     CORS_ORIGINS: '',
     KEY_TAG_SECRETS: secret(),
     MASTER_KEYS: secret(),
+    SESSION_SECRETS: secret(),
     CONVERSATION_SECRET: randomBytes(32).toString('base64'),
     SETUP_SECRET: randomBytes(32).toString('base64'),
     ENVIRONMENT_ACCOUNTS: JSON.stringify([account]),

@@ -32,8 +32,8 @@ export const USAGE = `npm run deploy -- [flags]
   --user-email MAIL   the first user, default user@<the relay's host>
   --replace-accounts  replace ENVIRONMENT_ACCOUNTS by what ANTHROPIC_API_KEY gives now
   --new-secrets       accept that lost secrets are made anew: keys issued so far stop working
-  --rotate SECRET     give KEY_TAG_SECRETS or MASTER_KEYS a new version, or CONVERSATION_SECRET a
-                      new value
+  --rotate SECRET     give KEY_TAG_SECRETS, MASTER_KEYS or SESSION_SECRETS a new version, or
+                      CONVERSATION_SECRET a new value
   --folder FOLDER     where this machine keeps what it must, default .deploy/NAME`;
 
 const LOCATIONS = ['wnam', 'enam', 'weur', 'eeur', 'apac', 'oc'];

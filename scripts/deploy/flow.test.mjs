@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { useWorld } from './testing/world.mjs';
 
-const LASTING = ['CONVERSATION_SECRET', 'KEY_TAG_SECRETS', 'MASTER_KEYS'];
+const LASTING = ['CONVERSATION_SECRET', 'KEY_TAG_SECRETS', 'MASTER_KEYS', 'SESSION_SECRETS'];
 const PROVIDER_KEY = 'sk-ant-canary-0123456789';
 const world = useWorld();
 

@@ -132,7 +132,7 @@ describe('flags', () => {
 
 describe('secrets', () => {
   it('have 256 random bits and the form that the Worker reads', () => {
-    for (const name of ['KEY_TAG_SECRETS', 'MASTER_KEYS']) {
+    for (const name of ['KEY_TAG_SECRETS', 'MASTER_KEYS', 'SESSION_SECRETS']) {
       const versions = JSON.parse(MAKERS[name]?.() ?? '');
       expect(Object.keys(versions)).toEqual(['1']);
       expect(Buffer.from(versions[1], 'base64')).toHaveLength(32);

@@ -3,7 +3,7 @@
 
 import { Stop } from '../lib/say.mjs';
 import { ACCOUNTS_SECRET, IRREPLACEABLE_SECRETS, LASTING_SECRETS } from './secrets.mjs';
-import { SETUP_SECRET } from './secrets.mjs';
+import { SETUP_SECRET, VERSIONED_SECRETS } from './secrets.mjs';
 
 /**
  * @typedef {object} Local what this machine has
@@ -64,7 +64,7 @@ function setupOf(found, local) {
 /** @param {string} name @param {readonly string[]} set @param {readonly string[]} copies */
 function checkRotation(name, set, copies) {
   if (!set.includes(name)) throw new Stop(`${name} is not set yet: there is nothing to rotate.`);
-  if (copies.includes(name) || !IRREPLACEABLE_SECRETS.includes(name)) return;
+  if (copies.includes(name) || !VERSIONED_SECRETS.includes(name)) return;
   throw new Stop(
     `This machine keeps no copy of ${name}, and Cloudflare never gives a secret back: a new ` +
       'version goes beside the old ones. Put the copy back (docs/runbooks/rotate-secrets.md).',

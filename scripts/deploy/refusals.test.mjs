@@ -50,7 +50,7 @@ describe('a secret', () => {
     expect(problem.details).not.toContain(world.kept('secrets.json').CONVERSATION_SECRET);
   });
 
-  it.each(['KEY_TAG_SECRETS', 'MASTER_KEYS'])(
+  it.each(['KEY_TAG_SECRETS', 'MASTER_KEYS', 'SESSION_SECRETS'])(
     'of several versions keeps the old ones when it is rotated: %s',
     async (name) => {
       await world.run();
@@ -65,12 +65,23 @@ describe('a secret', () => {
     },
   );
 
+  it('of logins has two versions at most, those of keys and credentials go on for good', async () => {
+    await world.run();
+    const versionsOf = async (/** @type {string} */ name) => {
+      for (let times = 0; times < 3; times += 1) await world.run(['--rotate', name]);
+      return Object.keys(JSON.parse(world.account().worker.secrets[name]));
+    };
+    expect(await versionsOf('SESSION_SECRETS')).toEqual(['3', '4']);
+    expect(await versionsOf('MASTER_KEYS')).toEqual(['1', '2', '3', '4']);
+  });
+
   it('is not rotated without its copy: the old versions would be lost', async () => {
     await world.run();
     rmSync(join(world.root, '.deploy'), { recursive: true });
-    await expect(world.run(['--rotate', 'MASTER_KEYS'])).rejects.toThrow(
-      'keeps no copy of MASTER_KEYS',
-    );
+    for (const name of ['MASTER_KEYS', 'SESSION_SECRETS']) {
+      const refused = world.run(['--rotate', name]);
+      await expect(refused).rejects.toThrow(`keeps no copy of ${name}`);
+    }
     expect(world.account().deploys).toBe(1);
   });
 
@@ -82,6 +93,17 @@ describe('a secret', () => {
     world.change(account);
     await world.run();
     expect(world.account().worker.secrets.MASTER_KEYS).toBe(masterKeys);
+  });
+
+  it('that the Worker never had, being older, is made', async () => {
+    await world.run();
+    const account = world.account();
+    const { SESSION_SECRETS: _, ...older } = account.worker.secrets;
+    world.change({ ...account, worker: { ...account.worker, secrets: older } });
+    rmSync(join(world.root, '.deploy'), { recursive: true });
+    expect(await world.run()).toBe(0);
+    const { SESSION_SECRETS: made, ...same } = world.account().worker.secrets;
+    expect([Object.keys(JSON.parse(made)), same]).toEqual([['1'], older]);
   });
 
   it('that is lost everywhere is made anew only when that is accepted', async () => {

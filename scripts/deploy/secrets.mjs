@@ -18,26 +18,44 @@ export const MAKERS = {
   KEY_TAG_SECRETS: () => JSON.stringify({ 1: randomBytes(SECRET_BYTES).toString('base64url') }),
   MASTER_KEYS: () => JSON.stringify({ 1: randomBytes(SECRET_BYTES).toString('base64') }),
   CONVERSATION_SECRET: () => randomBytes(SECRET_BYTES).toString('base64url'),
+  SESSION_SECRETS: () => JSON.stringify({ 1: randomBytes(SECRET_BYTES).toString('base64url') }),
 };
 
 export const LASTING_SECRETS = Object.keys(MAKERS);
 /** Without their old values what the database holds cannot be used. */
 export const IRREPLACEABLE_SECRETS = ['KEY_TAG_SECRETS', 'MASTER_KEYS'];
+/**
+ * How many versions of each are kept, the new one among them. A login lives 90 days at most, so two
+ * are enough: whoever rotates twice in that time ends the logins that are older than both.
+ * @type {Readonly<Record<string, number>>}
+ */
+const VERSIONS_KEPT = {
+  KEY_TAG_SECRETS: VERSION_MAX,
+  MASTER_KEYS: VERSION_MAX,
+  SESSION_SECRETS: 2,
+};
+/** Cannot be rotated without their copy: Cloudflare never gives the old versions back. */
+export const VERSIONED_SECRETS = Object.keys(VERSIONS_KEPT);
 export const SETUP_SECRET = 'SETUP_SECRET';
 export const ACCOUNTS_SECRET = 'ENVIRONMENT_ACCOUNTS';
 
 /**
- * A secret's next value: a new highest version beside the old ones, or all new where it has none.
+ * A secret's next value: a new highest version beside the old ones (of which some may go), or all
+ * new where it has none.
  * @param {string} name
  * @param {string} value of today
  */
 export function rotated(name, value) {
   const made = MAKERS[name]?.() ?? '';
-  if (!IRREPLACEABLE_SECRETS.includes(name)) return made;
+  const kept = VERSIONS_KEPT[name];
+  if (kept === undefined) return made;
   const versions = JSON.parse(value);
-  const next = Math.max(...Object.keys(versions).map(Number)) + 1;
+  const numbers = Object.keys(versions).map(Number);
+  const next = Math.max(...numbers) + 1;
   if (next > VERSION_MAX) throw new Stop(`${name} has all of its ${VERSION_MAX} versions.`);
-  return JSON.stringify({ ...versions, [next]: JSON.parse(made)[1] });
+  const old = numbers.toSorted((a, b) => b - a).slice(0, kept - 1);
+  const entries = old.toReversed().map((number) => [number, versions[number]]);
+  return JSON.stringify(Object.fromEntries([...entries, [next, JSON.parse(made)[1]]]));
 }
 
 /** A secret for the setup door. */

@@ -17,6 +17,9 @@ const MAKERS = {
   SETUP_SECRET: () => randomBytes(SECRET_BYTES).toString('base64url'),
 };
 
+/** What older folders lack and nothing in their database depends on: made when missing. */
+const ADDED_LATER = ['SESSION_SECRETS'];
+
 /**
  * Reads the secrets, or makes them for a folder that has none. A folder that has a database but no
  * secrets is broken: with new ones no key of it would be accepted again.
@@ -26,7 +29,7 @@ const MAKERS = {
 export function localSecrets(folder) {
   const file = join(folder, 'secrets.env');
   const text = readText(file);
-  if (text !== null) return { file, values: readSecrets(file, text), made: false };
+  if (text !== null) return { file, values: completed(file, text), made: false };
   if (existsSync(join(folder, 'wrangler'))) {
     throw broken(`${file} is missing, and the database cannot be used without it`);
   }
@@ -35,13 +38,19 @@ export function localSecrets(folder) {
   return { file, values, made: true };
 }
 
-/** @param {string} file @param {string} text */
-function readSecrets(file, text) {
+/**
+ * The secrets of a file, and those that it is too old to have: written into it before any use.
+ * @param {string} file @param {string} text
+ */
+function completed(file, text) {
   const lines = text.matchAll(/^(\w+)='(.*)'$/gm);
   const values = Object.fromEntries([...lines].map(([, name = '', value = '']) => [name, value]));
-  for (const name of Object.keys(MAKERS)) {
-    if (!values[name]) throw broken(`${file} has no ${name}`);
-  }
+  const missing = Object.keys(MAKERS).filter((name) => !values[name]);
+  const lost = missing.find((name) => !ADDED_LATER.includes(name));
+  if (lost !== undefined) throw broken(`${file} has no ${lost}`);
+  if (missing.length === 0) return values;
+  for (const name of missing) values[name] = MAKERS[name]?.() ?? '';
+  writePrivate(file, environmentFile(values));
   return values;
 }
 

@@ -83,4 +83,21 @@ describe('the local secrets', () => {
     fs.writeFileSync(join(folder, 'secrets.env'), "SETUP_SECRET='a'\n");
     expect(() => localSecrets(folder)).toThrow('has no KEY_TAG_SECRETS');
   });
+
+  it('that a folder is too old to have are made and kept, and the others stay', () => {
+    openState(folder);
+    const { file, values } = localSecrets(folder);
+    fs.mkdirSync(join(folder, 'wrangler'));
+    const text = fs.readFileSync(file, 'utf8');
+    const old = text.split('\n').filter((line) => !line.startsWith('SESSION_SECRETS='));
+    fs.writeFileSync(file, old.join('\n'));
+    const next = localSecrets(folder);
+    const { SESSION_SECRETS: before, ...others } = values;
+    const { SESSION_SECRETS: after, ...same } = next.values;
+    expect(same).toEqual(others);
+    expect(JSON.parse(after ?? '')['1']).toMatch(/^[\w-]{43}$/);
+    expect(after).not.toBe(before);
+    expect(fs.statSync(file).mode & 0o777).toBe(0o600);
+    expect(localSecrets(folder)).toEqual(next);
+  });
 });

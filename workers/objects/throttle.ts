@@ -1,6 +1,6 @@
-// A Throttle object, one of 64: attempts to get in, counted one after the other by the digest of who
-// tries or from where. A few failures are kept in memory alone; what delays somebody is stored until
-// it is forgotten. The rule is domain/throttle/delay.ts; no address and no name comes here.
+// A Throttle object, one of 64: attempts to get in, counted one after the other by the digest of
+// who tries or from where. A few failures are kept in memory alone; what delays somebody is stored
+// until it is forgotten. The rule is domain/throttle/delay.ts; no address, no name comes here.
 
 import { DurableObject } from 'cloudflare:workers';
 import { fail, ok } from '../domain/result';

@@ -164,7 +164,7 @@ export function endSession(
     .where(and(eq(sessions.id, sessionId), isNull(sessions.endedAt), when));
 }
 
-/** Holds while the session goes on; with `userId`: is this user's; with `refreshHash`: unrotated. */
+/** Holds while the session goes on; with `userId`: this user's; with `refreshHash`: unrotated. */
 export function sessionHolds(
   sessionId: SessionId,
   {

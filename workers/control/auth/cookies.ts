@@ -1,5 +1,5 @@
-// The two cookies of a login. `__Host-`: https only (and loopback), this host alone, no script reads
-// them, no other site's request carries them.
+// The two cookies of a login. `__Host-`: https only (and loopback) and this host alone; no script
+// reads them, no other site's request carries them.
 
 import { ACCESS_COOKIE, REFRESH_COOKIE } from '../guard';
 import { SECOND_MS } from '../../domain/time';

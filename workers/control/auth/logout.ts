@@ -43,7 +43,7 @@ export async function logOut(
   return !done.ok && done.error === otherwise ? ok(reply) : done;
 }
 
-/** The login that goes on and is named by the refresh token, old or new, else by the access token. */
+/** The login that goes on, named by the refresh token, old or new, else by the access token. */
 async function loginOf(
   visit: Visit<typeof auth.logout>,
 ): Promise<Result<Login | null, RelayError>> {

@@ -1,5 +1,5 @@
-// A new password. It ends every login of its user; the one that set it goes on as a new one, so that
-// no token from before opens anything.
+// A new password. It ends every login of its user; the one that set it goes on as a new one, so
+// that no token from before opens anything.
 
 import type { auth } from '../contract/auth';
 import { commit } from '../commit';

@@ -103,7 +103,7 @@ async function again(
   return null;
 }
 
-/** Ends the session, unless it was rotated since `facts` were read: then this must be looked at anew. */
+/** Ends the session; false: it was rotated since these facts were read, and must be read anew. */
 async function endedForReuse(
   visit: Acting<Endpoint>,
   sessionId: SessionId,
