@@ -20,6 +20,7 @@ import {
   conversationOfRow,
   fromJson,
   giveBack,
+  KNOWN_OPEN_MAX,
   learn,
   noConversations,
   recall,
@@ -76,6 +77,19 @@ describe('a known conversation', () => {
   it('does not keep others from being recalled while it is open', () => {
     const book = bookOf(known('a', 1), known('b', 2));
     take(book, { ...ASKED, tag: 'b' });
+    expect(recall(book, ASKED)).not.toBeNull();
+  });
+
+  it(`is recalled beside fewer than ${KNOWN_OPEN_MAX} known ones that are open, and any others`, () => {
+    const tags = Array.from({ length: KNOWN_OPEN_MAX }, (_, n) => `t${n}`);
+    const book = bookOf(known('a', 99), ...tags.map((tag, n) => known(tag, n + 1)));
+    for (let n = 0; n < 50; n += 1) take(book, { tag: `new${n}`, model: MODEL });
+    for (const tag of tags) {
+      expect(recall(book, ASKED)).not.toBeNull();
+      take(book, { tag, model: MODEL });
+    }
+    expect(recall(book, ASKED)).toBeNull();
+    giveBack(book, { tag: 't3', model: MODEL });
     expect(recall(book, ASKED)).not.toBeNull();
   });
 

@@ -164,6 +164,19 @@ describe('sizes', () => {
     expect(found.sizes.textBytes).toBe(bytesOf(emptied).length + text);
   });
 
+  it('count a document as large, however few bytes it has, also inside a tool’s result', () => {
+    const source = { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0x' };
+    const document = { type: 'document', source };
+    const result = { type: 'tool_result', tool_use_id: 'toolu_1', content: [document, document] };
+    const { media } = withContent(document, result).sizes;
+    expect(media).toEqual({ small: 0, medium: 0, large: 3 });
+    // Should a hostile body give two, one that is no image decides.
+    const body = JSON.stringify({ ...PLAIN, messages: ['SOURCE'] });
+    const twice = '{"type":"base64","media_type":"application/pdf","media_type":"image/png"}';
+    const hostile = essentials(body.replace('"SOURCE"', `{"source":${twice}}`));
+    expect(hostile.sizes.media).toEqual({ small: 0, medium: 0, large: 1 });
+  });
+
   it('count media at a URL or in a file as large, and plain text sources as text', () => {
     const plain = { type: 'text', media_type: 'text/plain', data: 'word '.repeat(100) };
     const found = withContent(

@@ -53,6 +53,7 @@ export const WALKED_KEYS = [
   'input_examples',
   'input_schema',
   'max_uses',
+  'media_type',
   'model',
   'schema',
   'source',
@@ -176,16 +177,21 @@ export function addModel(model: string, findings: Findings): void {
 }
 
 /**
- * The source of an image or a document. Base64 data is counted by its decoded size and not as text;
- * what lies at a URL or in a file has an unknown size and counts as large; anything else is text.
+ * The source of an image or a document. Base64 data is not counted as text: an image by its decoded
+ * size, anything else as large, since ten kilobytes can be a hundred pages. What lies at a URL or in
+ * a file has an unknown size and counts as large; anything else is text.
  */
 function readSource(cursor: JsonCursor, findings: Findings): void {
   if (!cursor.enterObject()) return walkValue(cursor, findings);
   const types: (string | null)[] = [];
   let dataBytes = 0;
+  let isImage = true;
   for (let key = cursor.nextKey(); key !== null; key = cursor.nextKey()) {
     if (key === 'type') {
       types.push(cursor.readString(WORD_BYTES_MAX));
+    } else if (key === 'media_type') {
+      // Of two, both must name an image.
+      if (!cursor.readString(WORD_BYTES_MAX)?.startsWith('image/')) isImage = false;
     } else if (key === 'data' && cursor.kind() === 'string') {
       const range = cursor.readRange();
       if (range !== null) dataBytes += range[1] - range[0];
@@ -199,9 +205,9 @@ function readSource(cursor: JsonCursor, findings: Findings): void {
   if (types.length === 0 || types.some((type) => type !== 'base64')) return;
   findings.mediaBytes += dataBytes;
   const bytes = Math.floor((dataBytes * 3) / 4);
-  if (bytes <= SMALL_MEDIA_BYTES) media.small += 1;
-  else if (bytes <= MEDIUM_MEDIA_BYTES) media.medium += 1;
-  else media.large += 1;
+  if (!isImage || bytes > MEDIUM_MEDIA_BYTES) media.large += 1;
+  else if (bytes > SMALL_MEDIA_BYTES) media.medium += 1;
+  else media.small += 1;
 }
 
 function readText(cursor: JsonCursor, findings: Findings): void {
