@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { ZERO_NANOS } from '../domain/money';
+import { clientOf } from './client';
 import type { Journey } from './journey';
 import { passOn } from './pass-on';
 import { atRest } from './progress';
@@ -73,7 +74,9 @@ async function answeredWith(
     priority: 1,
     models: null,
   } as const;
-  const answer = { account, response, attempts: [], firstByteMs: 0, cancel: () => undefined };
+  const client = clientOf(new AbortController().signal, { seq: 0 });
+  const cancel = () => undefined;
+  const answer = { account, response, attempts: [], firstByteMs: 0, cancel, client };
   const travelled = await passOn(journey(), answer, atRest());
   await travelled.finished;
   return travelled.response;
