@@ -19,6 +19,8 @@ interface Condition {
   readonly key?: 'disabled' | 'deleted' | 'expired';
   readonly user?: 'suspended';
   readonly wallet?: 'suspended';
+  /** What its key says of answers whose client has gone. */
+  readonly whenClientLeaves?: 'drain';
   /** Never written into the database. */
   readonly absent?: true;
   /** Of the key. */
@@ -39,6 +41,11 @@ const PEOPLE = {
   clients: {},
   errors: {},
   leaving: {},
+  draining: { whenClientLeaves: 'drain' },
+  /** Whose key, or who, is put out of action in the middle. */
+  revoking: {},
+  deleting: {},
+  suspending: {},
   load: { nanos: 1_000_000_000_000 },
   money: { nanos: 1_000_000_000_000 },
   retry: {},
@@ -139,6 +146,7 @@ function rowsOf({ name, ids, key, condition }: Person): string[] {
       tag_version: '1',
       status: keyStatus,
       expires_at: expiresAt,
+      when_client_leaves: condition.whenClientLeaves ?? 'cancel',
       limits: JSON.stringify(condition.limits ?? {}),
       version: at,
       created_at: at,

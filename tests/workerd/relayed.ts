@@ -7,6 +7,7 @@ import { env } from 'cloudflare:workers';
 import { vi } from 'vitest';
 import type { Certainty, Closing, KeyInfo } from '../../workers/domain/ledger/calls';
 import type { KeyCopy } from '../../workers/domain/ledger/copies';
+import type { RequestId } from '../../workers/domain/ids';
 import type { Opened } from '../../workers/domain/ledger/row';
 import type { Nanos } from '../../workers/domain/money';
 import { nanosFromDollars } from '../../workers/domain/money';
@@ -140,21 +141,33 @@ export interface Row {
 }
 
 /** The wallet's rows by their session. */
-export async function rowsBySession({ stub }: Wallet): Promise<ReadonlyMap<string, Row>> {
-  const rows = await runInDurableObject(stub, (_object, { storage }) =>
-    storage.sql.exec<Record<string, string | number | null>>('SELECT * FROM requests').toArray(),
-  );
+export async function rowsBySession(wallet: Wallet): Promise<ReadonlyMap<string, Row>> {
   return new Map(
-    rows.map((row) => {
+    (await recordsOf(wallet)).map((record) => {
       // Written by the object from these types.
-      const opened = JSON.parse(String(row['opened'])) as Opened;
-      const found = {
-        closing: row['closing'] as Row['closing'],
-        certainty: row['known_certainty'] as Row['certainty'],
-        costNanos: row['known_nanos'] as Row['costNanos'],
+      const opened = JSON.parse(String(record['opened'])) as Opened;
+      const row = {
+        closing: record['closing'] as Row['closing'],
+        certainty: record['known_certainty'] as Row['certainty'],
+        costNanos: record['known_nanos'] as Row['costNanos'],
       };
-      return [opened.tags.session ?? '', found];
+      return [opened.tags.session ?? '', row];
     }),
+  );
+}
+
+/** The wallet's first request, by whatever number it has. */
+export async function firstRequestOf(wallet: Wallet): Promise<RequestId> {
+  const [record] = await recordsOf(wallet);
+  if (record === undefined) throw new Error('the wallet has no request');
+  return record['id'] as RequestId;
+}
+
+async function recordsOf({ stub }: Wallet): Promise<Record<string, string | number | null>[]> {
+  return runInDurableObject(stub, (_object, { storage }) =>
+    storage.sql
+      .exec<Record<string, string | number | null>>('SELECT * FROM requests ORDER BY seq')
+      .toArray(),
   );
 }
 
