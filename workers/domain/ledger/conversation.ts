@@ -8,8 +8,8 @@ import type { RequestSizes } from './calls';
 import type { RequestRow } from './row';
 
 /**
- * So many open requests of a wallet are held by what is known; with more open, others are cold. Who
- * warms many conversations and then replaces all their text passes no more bounds at once than this.
+ * So many open requests of a wallet are held by what is known; with more open, others are cold.
+ * Who warms many conversations and then replaces their text passes no more bounds at once.
  */
 export const KNOWN_OPEN_MAX = 8;
 

@@ -177,9 +177,9 @@ export function addModel(model: string, findings: Findings): void {
 }
 
 /**
- * The source of an image or a document. Base64 data is not counted as text: an image by its decoded
- * size, anything else as large, since ten kilobytes can be a hundred pages. What lies at a URL or in
- * a file has an unknown size and counts as large; anything else is text.
+ * The source of an image or a document. Base64 data is not counted as text: an image counts by its
+ * decoded size, anything else as large, since ten kilobytes can be a hundred pages. What lies at a
+ * URL or in a file has an unknown size and counts as large; anything else is text.
  */
 function readSource(cursor: JsonCursor, findings: Findings): void {
   if (!cursor.enterObject()) return walkValue(cursor, findings);
