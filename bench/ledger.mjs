@@ -55,7 +55,7 @@ const EVERY_KIND = {
   addresses: ['10.0.0.0/8', '2001:db8::/32'],
 };
 
-/** `open`: requests that are under way the whole time. `most`: µs that both calls should stay in. */
+/** `open`: requests under way the whole time. `most`: µs that both calls should stay in. */
 const CASES = [
   { what: 'no limits', most: 25 },
   { what: 'limits of every kind', key: EVERY_KIND, shared: MONEY, most: 45 },
@@ -178,7 +178,7 @@ function cpu() {
   return user + system;
 }
 
-/** One block of requests; answers the CPU of each part in µs, and what was written in characters. */
+/** One block of requests; answers the CPU of each part in µs, and the characters written. */
 function runBlock(wallet, everyMs, running) {
   const calls = Array.from({ length: BLOCK }, () => nextCall(wallet, everyMs));
   const began = cpu();
