@@ -3,7 +3,7 @@
 // let in, admission.ts.
 
 import type { Nanos } from '../money';
-import { addNanos, ZERO_NANOS } from '../money';
+import { addNanos, nanos, ZERO_NANOS } from '../money';
 import { priceUsage } from '../pricing/price';
 import type { ExtendAnswer, ExtendCall, LeaseHold, ProgressCall } from './calls';
 import { LEASE_MS } from './decide';
@@ -15,11 +15,15 @@ export function heldBy({ hold, progress }: RequestRow): Nanos {
   return hold === undefined ? ZERO_NANOS : holdTotal(hold.parts, progress?.costNanos ?? ZERO_NANOS);
 }
 
-/** What of a row's cost is above what was set aside for it; of a row without a hold nothing. */
+/**
+ * What of a row's cost is above what was set aside for it; of a row without a hold nothing. What a
+ * report of less input gave back to others no longer stands for its output.
+ */
 export function overrunOfRow({ hold }: RequestRow, costNanos: Nanos): Nanos {
   if (hold === undefined) return ZERO_NANOS;
-  const { parts, setAsideNanos } = hold;
-  return overrunOf({ costNanos, boundNanos: addNanos(setAsideNanos, parts.outputNanos) });
+  const { inputNanos, toolsNanos, outputNanos } = hold.parts;
+  const asideNanos = nanos(Math.min(hold.setAsideNanos, addNanos(inputNanos, toolsNanos)));
+  return overrunOf({ costNanos, boundNanos: addNanos(asideNanos, outputNanos) });
 }
 
 /** Until when (Unix ms) the wallet is wary after these figures; null: they do not make it so. */

@@ -26,6 +26,7 @@ import {
   countersForCheckpoint,
   countersFromCheckpoint,
   countRow,
+  forgetWindows,
 } from './counting';
 import { heldBy, overrunOfRow, waryAfter } from './held';
 import { postingsOfEntry, postingsOfRow, sumOf } from './posting';
@@ -129,7 +130,10 @@ export function rebuild({ checkpoint, rows, entries, wallClock, timeZone }: Stor
   for (const entry of entries) foldEntry(state, entry);
   const closings = rows.map((row) => row.outcome?.closedAt ?? row.admittedAt);
   const times = [state.lastSeenAt, ...closings, ...entries.map((entry) => entry.at)];
-  state.lastSeenAt = lastSeenAtWaking(wallClock, times);
+  const lastSeenAt = lastSeenAtWaking(wallClock, times);
+  // Windows that a misread clock has emptied are no good; the rows bring them back at their use.
+  if (lastSeenAt < state.lastSeenAt) forgetWindows(state);
+  state.lastSeenAt = lastSeenAt;
   return state;
 }
 

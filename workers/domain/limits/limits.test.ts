@@ -208,10 +208,18 @@ describe('decideLimits', () => {
   it('names the budget that resets last of several that are spent', () => {
     const budgets = (['day', 'month', 'week'] as const).map((period) => ({
       period,
-      limitNanos: nanos(5),
+      limitNanos: nanos(15),
     }));
     const facts = known({ key: { budgets } });
+    use(facts, 0, 6);
     expect(decideLimits({ ...facts, call: CALL })).toMatchObject({ period: 'month' });
+  });
+
+  it('promises no wait to a request that is dearer than a whole budget', () => {
+    const budgets = [{ period: 'day', limitNanos: nanos(9) }] as const;
+    const refusal = decideLimits({ ...known({ key: { budgets } }), call: CALL });
+    const resetsAt = Date.UTC(2026, 10, 24);
+    expect(refusal).toMatchObject({ kind: 'budget-spent', resetsAt, retryAfterMs: null });
   });
 
   it('admits exactly the limit of 10,000 calls at once: requests, concurrency, money', () => {
@@ -336,5 +344,13 @@ describe('moneyLeft', () => {
     expect(moneyLeft({ ...windowed, families: [] })).toBe(450);
     use(windowed, 0, 700);
     expect(moneyLeft({ ...windowed, families: [] })).toBe(-250);
+  });
+
+  it('asks the budgets of the day in which a running request was admitted', () => {
+    const today = known({ key: { budgets: [{ period: 'day', limitNanos: nanos(100) }] } });
+    use(today, 0, 70);
+    const tomorrow = { ...today, now: NOW + 24 * HOUR_MS, families: [] };
+    expect(moneyLeft(tomorrow)).toBe(100);
+    expect(moneyLeft({ ...tomorrow, admittedAt: NOW })).toBe(30);
   });
 });

@@ -110,6 +110,16 @@ describe('a sliding window', () => {
     );
   });
 
+  it('waits for nothing that was taken back altogether', () => {
+    const counter = emptyWindow(60_000);
+    addToWindow(counter, { at: START, amount: 5, seenAt: START });
+    const end = emptyAt(counter, START);
+    addToWindow(counter, { at: START + 30_000, amount: 7, seenAt: START + 30_000 });
+    addToWindow(counter, { at: START + 30_000, amount: -7, seenAt: START + 31_000 });
+    expect(emptyAt(counter, START + 31_000)).toBe(end);
+    expect(counter.sum).toBe(5);
+  });
+
   it('comes back from a checkpoint as it was', () => {
     fc.assert(
       fc.property(spans, steps, (spanMs, steps) => {
