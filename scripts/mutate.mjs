@@ -213,9 +213,10 @@ function sayFile(file, tried) {
   say(`\n${shown(file)}`);
   for (const { location, mutatorName, replacement = '' } of survivors) {
     const { start: from, end } = location;
-    const line = lines[from.line] ?? '';
-    const was = from.line === end.line ? line.slice(from.column, end.column) : line.trim();
-    const place = `${from.line + 1}:${from.column + 1}`.padEnd(8);
+    const line = lines[from.line - 1] ?? '';
+    const isOne = from.line === end.line;
+    const was = isOne ? line.slice(from.column - 1, end.column - 1) : line.slice(from.column - 1);
+    const place = `${from.line}:${from.column}`.padEnd(8);
     say(`  ${place}${mutatorName}: ${short(was)}  ->  ${short(replacement)}`);
   }
 }

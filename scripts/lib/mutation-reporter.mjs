@@ -17,7 +17,7 @@ export const strykerPlugins = [{ kind: 'Reporter', name: 'lines', factory: repor
  * @property {string} mutatorName kind of change
  * @property {string} status `Killed`, `Timeout`, `Survived`, `NoCoverage`; others do not count
  * @property {string} [replacement]
- * @property {{ start: Place, end: Place }} location counted from 0
+ * @property {{ start: Place, end: Place }} location counted from 1
  *
  * @typedef {{ line: number, column: number }} Place
  */
