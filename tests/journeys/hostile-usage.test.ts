@@ -1,5 +1,6 @@
 // Usage figures that an upstream gets wrong, by mistake or on purpose: nothing is ever credited,
-// nothing is free, and what was served is what is paid, to the nano-dollar, as JSON and as a stream.
+// nothing is free, and what was served is what is paid, to the nano-dollar, as JSON and as a
+// stream.
 
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { Fields } from '../support/answers';

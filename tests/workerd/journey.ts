@@ -1,5 +1,5 @@
-// One journey for tests of single steps: nothing of it is looked up, and only the step's own work is
-// done.
+// One journey for tests of single steps: nothing of it is looked up, and only the step's own work
+// is done.
 
 import { env } from 'cloudflare:workers';
 import type { Lease } from '../../workers/domain/ledger/calls';
