@@ -141,6 +141,12 @@ describe('the book', () => {
     expect(again.open.size).toBe(0);
   });
 
+  it('is written down by row number, each once, whatever was learned first', () => {
+    const saved = toJson(bookOf(known('b', 3), known('a', 2), known('a', 1)));
+    expect(saved).toEqual([known('a', 2), known('b', 3)]);
+    expect([...fromJson(saved).known.values()]).toEqual(saved);
+  });
+
   it('is empty after a checkpoint that knows of no conversations', () => {
     expect(toJson(fromJson(undefined))).toEqual([]);
   });
