@@ -41,6 +41,8 @@ const UNSEEN_TOKENS = 2_000;
  * then the bound is passed, which shows as overrun.
  */
 const MEDIA_TOKENS_MAX = { small: 5_000, medium: 25_000, large: 100_000 } as const;
+/** Media of a known conversation may have been replaced by as many others; a document by any. */
+const KNOWN_MEDIA_TOKENS = { ...LIKELY_MEDIA_TOKENS, large: MEDIA_TOKENS_MAX.large } as const;
 /** Any item may fill the longest prompt that any model takes: no size tells how many pages. */
 const WARY_MEDIA_TOKENS = { small: 1_000_000, medium: 1_000_000, large: 1_000_000 } as const;
 /** No model takes a longer prompt; what is longer is refused upstream and costs nothing. */
@@ -120,7 +122,7 @@ function uncutTokensMax({ sizes, conversation, isWary }: BoundsQuestion): number
   const newBytes = Math.max(0, textBytes - conversation.textBytes);
   const newTokens = newBytes + mediaTokens(newMedia(sizes, conversation), MEDIA_TOKENS_MAX);
   const leastTokens =
-    Math.ceil(textBytes / KNOWN_BYTES_PER_TOKEN) + mediaTokens(media, LIKELY_MEDIA_TOKENS);
+    Math.ceil(textBytes / KNOWN_BYTES_PER_TOKEN) + mediaTokens(media, KNOWN_MEDIA_TOKENS);
   return Math.max(conversation.promptTokens + newTokens, leastTokens);
 }
 

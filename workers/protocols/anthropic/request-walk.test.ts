@@ -138,7 +138,18 @@ describe('sizes', () => {
       { type: 'custom', name: 'web_search_helper', input_schema: {}, max_uses: 50 },
       { type: 'tool_search_tool_regex_20251119', name: 'tool_search' },
     ];
-    expect(withFields({ tools }).sizes.serverToolUses).toBe(3 + 5 + 5 + 5);
+    expect(withFields({ tools }).sizes.serverToolUses).toBe(3 + 50 + 5 + 50);
+  });
+
+  it.each([
+    [20, { max_uses: 2 }],
+    [2, { max_uses: 2, max_content_tokens: 10_000 }],
+    [4, { max_uses: 2, max_content_tokens: 10_001 }],
+    [2, { max_uses: 2, max_content_tokens: -1 }],
+    [0, { max_uses: 0, max_content_tokens: 1_000_000 }],
+  ])('count %i uses of 10,000 tokens for a fetch of whole pages with %j', (uses, fields) => {
+    const tools = [{ type: 'web_fetch_20260318', name: 'web_fetch', ...fields }];
+    expect(withFields({ tools }).sizes.serverToolUses).toBe(uses);
   });
 
   it('count a server tool that the conversation adds', () => {
