@@ -122,7 +122,7 @@ describe('a budget', () => {
       heldNanos: 0,
     });
     const lengths = [...book.sums.values()].map((sums) => sums.length);
-    expect(lengths.toSorted()).toEqual([
+    expect(lengths.toSorted((a, b) => a - b)).toEqual([
       ...Array.from({ length: 18 }, () => 1),
       ...Array.from({ length: 6 }, () => 2),
     ]);

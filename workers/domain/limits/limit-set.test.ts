@@ -86,6 +86,9 @@ describe('checkLimitSet', () => {
     ],
     [{ addresses: ['10.0.0.1/8'] }, 'limits.addresses[0]: must be an address or a range'],
     [{ addresses: [10] }, 'limits.addresses[0]'],
+    // As text it would be one.
+    [{ addresses: [['10.0.0.1']] }, 'limits.addresses[0]'],
+    [{ clients: [null] }, 'limits.clients[0]: must be a text'],
     [{ activation: {} }, 'limits.activation.lifetimeMs: is required'],
     [{ activation: { lifetimeMs: 0 } }, 'limits.activation.lifetimeMs'],
   ])('refuses %j and names where', (value, problem) => {

@@ -175,6 +175,26 @@ describe('decideLimits', () => {
     }
   });
 
+  it('asks to wait too where a part of the budget is spent and others hold the rest', () => {
+    const facts = known({ key: { budgets: [{ period: 'day', limitNanos: nanos(100) }] } });
+    use(facts, 0, 50);
+    hold(facts, 0, 11);
+    expect(decideLimits({ ...facts, call: CALL })).toMatchObject({
+      kind: 'rate-limited',
+      what: 'cost',
+      limit: 100,
+      retryAfterMs: 2_000,
+    });
+    hold(facts, 0, -1);
+    expect(decideLimits({ ...facts, call: CALL })).toBe(null);
+  });
+
+  it('names the first of several limits that lift at the same time', () => {
+    const tokens = [...window(99), ...window(98, HOUR_MS)];
+    const refusal = decideLimits({ ...known({ key: { tokens } }), call: CALL });
+    expect(refusal).toMatchObject({ limit: 99, retryAfterMs: null });
+  });
+
   it('lets in what just fits, spent and held', () => {
     const budgets = [{ period: 'day', limitNanos: nanos(100) }] as const;
     const facts = known({ key: { budgets, cost: window(100), tokens: window(1_000) } });
