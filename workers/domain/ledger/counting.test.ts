@@ -9,6 +9,7 @@ import {
   NOW,
   ownerOf,
   settleCall,
+  userCopy,
 } from '../../../tests/support/ledger';
 import { PaperLedger } from '../../../tests/support/paper-ledger';
 import type { LimitSet } from '../limits/limit-set';
@@ -78,6 +79,30 @@ describe('a window whose limit is new', () => {
     const told = [early, late].map((ledger) => ledger.keyInfo(OWNER.keyId).limits);
     expect(told[0]).toMatchObject([{ used: 1, remaining: 2 }]);
     expect(told[1]).toEqual(told[0]);
+  });
+});
+
+describe('a wallet whose zone has changed since its checkpoint', () => {
+  it('wakes with each day after the change counted for itself', () => {
+    const day: LimitSet = { budgets: [{ period: 'day', limitNanos: nanos(80_000_000) }] };
+    const ledger = new PaperLedger(copiesOf(OWNER), { wallClock: NOW, every: 2 });
+    ledger.credit(creditCall('txn_first'));
+    change(ledger, day, 2);
+    for (const n of [1, 2]) complete(ledger, n);
+    ledger.apply(userCopy(OWNER, { timeZone: 'Asia/Tokyo', version: 2 }));
+    // Days in Tokyo begin at 15:00 UTC, between these two, which are of one day in UTC.
+    for (const [n, hours] of [
+      [3, 48],
+      [4, 52],
+    ] as const) {
+      ledger.wallClock = NOW + hours * HOUR_MS;
+      admit(ledger, n);
+    }
+    ledger.settle(settleCall({ seq: 3, requestId: idOf('request', 3), keyId: OWNER.keyId }));
+    const told = ledger.keyInfo(OWNER.keyId).limits;
+    ledger.evict();
+    expect(told).toMatchObject([{ used: 0 }]);
+    expect(ledger.keyInfo(OWNER.keyId).limits).toEqual(told);
   });
 });
 
