@@ -145,7 +145,7 @@ async function leaveAt(
       if (wallet.copy.whenClientLeaves !== 'drain') return;
       say(STREAM.subarray(position ?? 0, -10));
       // Later than what was under way when the client left.
-      await scheduler.wait(250);
+      await scheduler.wait(1_000);
       say(STREAM.subarray(Math.max(position ?? 0, STREAM.byteLength - 10)));
       saidAll = true;
       close();

@@ -124,7 +124,7 @@ describe('flow, when the client leaves', () => {
       await leave[how]();
       for (const text of ['b ', 'c ', 'd ']) upstream.say(text);
       // Nothing said that the answer is over, not even the time that leaving is given.
-      await scheduler.wait(300);
+      await scheduler.wait(1_000);
       upstream.say('END');
       upstream.close();
       expect([await flowing.ended, read()]).toEqual(['drained', 'a b c d END']);
