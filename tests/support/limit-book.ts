@@ -3,6 +3,7 @@
 // trusts the ledger only for what it held for a request at admit.
 
 import assert from 'node:assert/strict';
+import type { CalendarPeriod } from '../../workers/domain/limits/calendar';
 import type { BudgetPeriod, LimitSet, WindowKind } from '../../workers/domain/limits/limit-set';
 import { WINDOW_KINDS } from '../../workers/domain/limits/limit-set';
 
@@ -75,7 +76,8 @@ export interface Asks {
 
 export class LimitBook {
   readonly #requests: Booked[] = [];
-  readonly #days = new Map<string, Map<number, string>>();
+  /** By period and zone, then by instant: the calendar is asked often for the same. */
+  readonly #names = new Map<string, Map<number, string>>();
 
   /** A request that was admitted: checks that every limit in force allowed it. */
   admit(
@@ -200,12 +202,12 @@ export class LimitBook {
   /** The name of the day, week or month; of `total` always the same. */
   periodName(period: BudgetPeriod, at: number, timeZone: string): string {
     if (period === 'total') return '';
-    const day = this.#dayOf(at, timeZone);
-    if (period === 'day') return day;
-    if (period === 'month') return day.slice(0, 7);
-    const date = new Date(`${day}T00:00:00Z`);
-    date.setUTCDate(date.getUTCDate() - ((date.getUTCDay() + 6) % 7));
-    return date.toISOString().slice(0, 10);
+    const kind = `${period} ${timeZone}`;
+    const names = this.#names.get(kind) ?? new Map<number, string>();
+    this.#names.set(kind, names);
+    const name = names.get(at) ?? nameOf(period, formatOf(timeZone).format(at));
+    names.set(at, name);
+    return name;
   }
 
   #add(request: Omit<Booked, 'order' | 'grants' | 'closed' | 'late'>): Booked {
@@ -265,16 +267,6 @@ export class LimitBook {
     { now, timeZone }: { readonly now: number; readonly timeZone: string },
   ): boolean {
     return this.periodName(period, at, timeZone) === this.periodName(period, now, timeZone);
-  }
-
-  #dayOf(at: number, timeZone: string): string {
-    const days = this.#days.get(timeZone) ?? new Map<number, string>();
-    this.#days.set(timeZone, days);
-    const known = days.get(at);
-    if (known !== undefined) return known;
-    const day = formatOf(timeZone).format(at);
-    days.set(at, day);
-    return day;
   }
 }
 
@@ -372,6 +364,15 @@ function sum<T>(list: readonly T[], amountOf: (each: T) => number): number {
   let total = 0;
   for (const each of list) total += amountOf(each);
   return total;
+}
+
+/** A week is named by its Monday; `day` as in 2035-11-04. */
+function nameOf(period: CalendarPeriod, day: string): string {
+  if (period === 'day') return day;
+  if (period === 'month') return day.slice(0, 7);
+  const date = new Date(`${day}T00:00:00Z`);
+  date.setUTCDate(date.getUTCDate() - ((date.getUTCDay() + 6) % 7));
+  return date.toISOString().slice(0, 10);
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();
