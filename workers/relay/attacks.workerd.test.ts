@@ -14,12 +14,15 @@ const CROWD = 50;
 /** Opus 5.5, in nano-dollars a token: a write of the 5-minute cache, the dearest that is told. */
 const WRITE_NANOS = 5_000;
 const SEARCH_NANOS = 10_000_000;
+const OPUS = 'claude-opus-5-5';
 
 afterEach(() => vi.restoreAllMocks());
 
 /** What an upstream is told to count for a body. */
 interface Counts {
   readonly promptTokens: number;
+  /** That serves it; Opus 5.5. */
+  readonly model?: string;
   readonly searches?: number;
 }
 
@@ -77,7 +80,7 @@ async function wave(wallet: RelayedWallet, { bodies, session, count }: Attack): 
   return { admitted, overspendNanos, overrunNanos, spentNanos };
 }
 
-function answer({ promptTokens, searches = 0 }: Counts): Response {
+function answer({ promptTokens, searches = 0, model = OPUS }: Counts): Response {
   const usage = {
     input_tokens: 0,
     cache_creation_input_tokens: promptTokens,
@@ -85,7 +88,6 @@ function answer({ promptTokens, searches = 0 }: Counts): Response {
     ...(searches === 0 ? {} : { server_tool_use: { web_search_requests: searches } }),
   };
   const content = [{ type: 'text', text: 'x' }];
-  const model = 'claude-opus-5-5';
   const message = { id: 'msg_1', type: 'message', role: 'assistant', model, content, usage };
   // Of a known length, so that it is read whole.
   const headers = { 'content-length': String(JSON.stringify(message).length) };
@@ -105,8 +107,7 @@ function overrunIn({ overrunNanos = nanos(0) }: KeyInfo): number {
 /** A request for one whole answer of one token: nothing but its input costs. */
 function bodyOf(content: unknown, more: Readonly<Record<string, unknown>> = {}): string {
   const messages = [{ role: 'user', content }];
-  const model = 'claude-opus-5-5';
-  return JSON.stringify({ model, max_tokens: 1, mark: 'attack', messages, ...more });
+  return JSON.stringify({ model: OPUS, max_tokens: 1, mark: 'attack', messages, ...more });
 }
 
 function crowdOf(body: string): readonly string[] {
@@ -255,6 +256,20 @@ describe('text near a token a byte', () => {
     const plan = { attack, dollars: 5, dollarsAfter: 5, trueNanos, overspendPercent };
     const { admitted } = await expectOnce(wallet, plan);
     expect(admitted).toBeGreaterThan(1);
+  });
+});
+
+describe('another model', () => {
+  it('that a request names for its fallback and that serves it makes no attack repeatable', async () => {
+    const wallet = await relayedWallet();
+    const fallbacks = [{ model: 'claude-opus-4-8' }];
+    const body = bodyOf('q7'.repeat(30_000), { fallbacks });
+    const session = (n: number): string => `fallback-${n}`;
+    const count = (): Counts => ({ promptTokens: bytesOf(body), model: 'claude-opus-4-8' });
+    const attack = { bodies: crowdOf(body), session, count };
+    const trueNanos = bytesOf(body) * 6_250;
+    const plan = { attack, dollars: 5, dollarsAfter: 5, trueNanos, overspendPercent: 80 };
+    await expectOnce(wallet, plan);
   });
 });
 

@@ -125,7 +125,7 @@ export function fromJson(saved: readonly KnownConversation[] | undefined): Known
 }
 
 /** The longest prompt of a request's attempts; with several, they are not one prompt's parts. */
-function promptTokensOf({ entries }: Usage): number {
+export function promptTokensOf({ entries }: Usage): number {
   return entries.reduce((longest, { counts }) => {
     const { input, cacheWrite5m, cacheWrite1h, cacheRead } = counts;
     return Math.max(longest, input + cacheWrite5m + cacheWrite1h + cacheRead);

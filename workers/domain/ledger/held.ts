@@ -5,9 +5,19 @@
 import type { Nanos } from '../money';
 import { addNanos, nanos, ZERO_NANOS } from '../money';
 import { priceUsage } from '../pricing/price';
+import type { UsageFlag } from '../usage/tokens';
 import type { ExtendAnswer, ExtendCall, LeaseHold, ProgressCall } from './calls';
+import { promptTokensOf } from './conversation';
 import { LEASE_MS } from './decide';
-import { afterMessageStart, extendHold, holdTotal, overrunOf, wariness } from './hold';
+import {
+  afterMessageStart,
+  extendHold,
+  holdTotal,
+  overrunOf,
+  TOOL_RESULT_TOKENS,
+  wariness,
+  WARY_MS,
+} from './hold';
 import type { RequestRow, RowHold } from './row';
 
 /** What the open row takes from what is available. */
@@ -28,10 +38,30 @@ export function overrunOfRow({ hold }: RequestRow, costNanos: Nanos): Nanos {
 
 /** Until when (Unix ms) the wallet is wary after these figures; null: they do not make it so. */
 export function waryAfter(row: RequestRow, now: number): number | null {
+  const { hold } = row;
+  if (hold === undefined) return null;
   const trueInputNanos = trueInputOf(row);
-  if (trueInputNanos === null || row.hold === undefined) return null;
-  return wariness({ trueInputNanos, boundInputNanos: row.hold.boundNanos, now });
+  if (trueInputNanos === null) return passesAtOtherTerms(row, hold) ? now + WARY_MS : null;
+  return wariness({ trueInputNanos, boundInputNanos: hold.boundNanos, now });
 }
+
+/**
+ * Whether another model, or the same at terms without a price, has read clearly more than was
+ * bounded. Its prices say nothing of the bound, and it may count the same text by 30 % more.
+ */
+function passesAtOtherTerms({ opened, closed, known }: RequestRow, hold: RowHold): boolean {
+  if (opened === null || closed === null || known?.certainty !== 'reported') return false;
+  const { usage } = closed;
+  if (!usage.flags.every((flag) => OTHER_TERMS.has(flag))) return false;
+  const toolTokens = opened.sizes.serverToolUses * TOOL_RESULT_TOKENS;
+  return promptTokensOf(usage) * 10 > (hold.inputTokens + toolTokens) * 13;
+}
+
+const OTHER_TERMS: ReadonlySet<UsageFlag> = new Set([
+  'model-differs',
+  'model-unknown',
+  'terms-unknown',
+]);
 
 /** Input and server tools as reported; null: not known as simply that. */
 function trueInputOf({ opened, closed, known, admittedAt }: RequestRow): Nanos | null {

@@ -48,9 +48,9 @@ const WARY_MEDIA_TOKENS = { small: 1_000_000, medium: 1_000_000, large: 1_000_00
 /** No model takes a longer prompt; what is longer is refused upstream and costs nothing. */
 const PROMPT_TOKENS_MAX = 1_000_000;
 /** What one call of a server tool adds to the prompt (ledger.md, U). */
-const TOOL_RESULT_TOKENS = 10_000;
+export const TOOL_RESULT_TOKENS = 10_000;
 /** How long a wallet that has passed its bound is held at one token a byte. */
-const WARY_MS = 24 * HOUR_MS;
+export const WARY_MS = 24 * HOUR_MS;
 /** Fastest output of any model, in tokens a second, where its price row says nothing else. */
 const TOP_TOKENS_PER_SECOND = 300;
 /** No request is charged more (price.ts), so none needs to be held by more. */

@@ -155,6 +155,15 @@ describe('a wallet is wary for a day', () => {
     expect(waryAfter(closed({ input: 10, output: 100_000 }), LATER)).toBeNull();
   });
 
+  it('after an answer of another model that has read by far more than was bounded', () => {
+    const others = { model: 'another', flags: ['model-differs'] } as const;
+    // 3,300 tokens were bounded, and another model may count 30 % more.
+    expect(waryAfter(closed({ ...others, input: 4_291 }), LATER)).toBe(LATER + 24 * HOUR_MS);
+    expect(waryAfter(closed({ ...others, input: 4_290 }), LATER)).toBeNull();
+    const absurd = { ...others, flags: ['usage-absurd'] } as const;
+    expect(waryAfter(closed({ ...absurd, input: 4_291 }), LATER)).toBeNull();
+  });
+
   it('but not by figures that are not simply what the asked model reported', () => {
     expect(waryAfter(closed({ certainty: 'estimated' }), LATER)).toBeNull();
     expect(waryAfter(closed({ flags: ['usage-missing'] }), LATER)).toBeNull();
