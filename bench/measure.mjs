@@ -1,5 +1,8 @@
-// One scenario against one server, and what it cost that server's process.
+// One scenario against one server, and what it cost that server's process; the ledger's rules, in a
+// process of their own.
 
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { cpuSeconds, pause, restingCpuSeconds, rssKib } from './processes.mjs';
 import { heldStreams, someStreams } from './scenarios.mjs';
 
@@ -37,4 +40,11 @@ export async function measureMemory({ child, ask, streams }) {
   const held = rssKib(child);
   await ask({ release: true });
   return { kibPerStream: (held - before) / open, idleMib: before / 1_024 };
+}
+
+/** What admit and settle cost as rules alone (ledger.mjs). */
+export function measureLedger({ quick }) {
+  const file = fileURLToPath(new URL('ledger.mjs', import.meta.url));
+  const given = quick ? ['--quick'] : [];
+  return JSON.parse(execFileSync(process.execPath, [file, ...given], { encoding: 'utf8' }));
 }

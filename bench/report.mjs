@@ -25,6 +25,7 @@ export function printReport(results, baseline) {
   for (const [id, title] of Object.entries(titles)) printScenario(title, medians[id]);
   if (medians.memory !== undefined) printMemory(medians.memory);
   printTargets(medians, baseline);
+  printLedger(results.ledger);
   printOperations(results.operations);
 }
 
@@ -73,32 +74,57 @@ function printOperations(operations) {
   line('\n### Billable operations, counted, a request\n');
   row([
     '',
-    'object requests',
+    'object requests, alarms',
     'of them Pool',
     'object rows written',
     'object rows read',
     'D1 rows written',
+    'of them log',
     'D1 rows read',
-    'list price, $ a million',
+    '$ a million, no log',
+    'with log',
   ]);
-  row(['---', '---:', '---:', '---:', '---:', '---:', '---:', '---:']);
+  row(['---', ...Array.from({ length: 9 }, () => '---:')]);
   for (const [what, counts] of Object.entries(operations)) {
-    const objects = counts.ledgerRequests + counts.poolRequests;
-    const price =
-      PRICES.worker +
-      PRICES.object * objects +
-      PRICES.written * (counts.objectRowsWritten + counts.d1RowsWritten) +
-      PRICES.read * (counts.objectRowsRead + counts.d1RowsRead);
+    const withLog = dollarsAMillion(counts);
     row([
       what,
-      shown(objects, 3),
+      shown(counts.ledgerRequests + counts.poolRequests, 3),
       shown(counts.poolRequests, 3),
       shown(counts.objectRowsWritten, 3),
       shown(counts.objectRowsRead, 3),
       shown(counts.d1RowsWritten, 3),
+      shown(counts.logLines, 3),
       shown(counts.d1RowsRead, 3),
-      `${price.toFixed(2)} + CPU`,
+      shown(withLog - PRICES.written * counts.logLines, 2),
+      shown(withLog, 2),
     ]);
+  }
+  line(
+    '\nList prices; the Worker request is in them. CPU, object time and deleting old rows are not.',
+  );
+}
+
+function dollarsAMillion(counts) {
+  const { ledgerRequests, poolRequests, objectRowsWritten, d1RowsWritten } = counts;
+  return (
+    PRICES.worker +
+    PRICES.object * (ledgerRequests + poolRequests) +
+    PRICES.written * (objectRowsWritten + d1RowsWritten) +
+    PRICES.read * (counts.objectRowsRead + counts.d1RowsRead)
+  );
+}
+
+/** What the Ledger's two calls cost as rules alone: no object, no SQLite, no network. */
+function printLedger(ledger) {
+  line('\n### The rules of admit and settle, µs of CPU a request, in Node\n');
+  row(['', 'admit', 'settle', 'together', 'most', "rows' JSON", 'checkpoint', '']);
+  row(['---', ...Array.from({ length: 6 }, () => '---:'), '---']);
+  for (const { what, most, admit, settle, rows, checkpoint } of ledger) {
+    const both = admit + settle;
+    const verdict = most === null ? '' : both <= most ? 'met' : 'MISSED';
+    const [a, s, t, r, c] = [admit, settle, both, rows, checkpoint].map((us) => shown(us, 1));
+    row([what, a, s, t, most ?? '', r, c, verdict]);
   }
 }
 

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { median } from './figures.mjs';
-import { measureMemory, measureScenario } from './measure.mjs';
+import { measureLedger, measureMemory, measureScenario } from './measure.mjs';
 import { countOperations } from './operations.mjs';
 import { startClient, startUpstream, stop } from './processes.mjs';
 import { profileRelay } from './profile.mjs';
@@ -74,6 +74,8 @@ async function main() {
   }
   progress('counting billable operations');
   const operations = await countOperations(bench, { withLong: !options.quick });
+  progress('the rules of admit and settle alone');
+  const ledger = measureLedger({ quick: options.quick });
   const results = {
     date: new Date().toISOString(),
     machine: machine(),
@@ -82,6 +84,7 @@ async function main() {
     titles: Object.fromEntries(bench.scenarios.map(({ id, title }) => [id, title])),
     medians: mediansOf(samples),
     operations,
+    ledger,
     samples,
   };
   printReport(results, readBaseline());

@@ -15,13 +15,18 @@ import { Stop, explain, say, tail } from './lib/say.mjs';
 import { environmentFile, localSecrets, plainJson } from './lib/secrets.mjs';
 import { openState, writePrivate } from './lib/state.mjs';
 import { SIGNALS, withToolchain } from './lib/toolchain.mjs';
-import { migrate, startRelay } from './lib/wrangler.mjs';
+import { execute, migrate, startRelay } from './lib/wrangler.mjs';
 
 const CLIENT = '@anthropic-ai/claude-code';
+const CRON_PATH = '/cdn-cgi/local/scheduled?cron=*+*+*+*+*';
 const HEALTH_TRIES_MAX = 600;
 const HEALTH_EVERY_MS = 100;
 /** A client that retries what cannot be helped goes on for minutes. */
 const CLIENT_MS_MAX = 60_000;
+/** One that is told to stop ends within 2 s; a busy machine takes as long again to start it. */
+const REFUSED_MS_MAX = 5_000;
+/** What is left for the last ways: no request of Claude Code can begin with a tenth of a cent. */
+const LITTLE_NANOS = 1_000_000;
 /** The client gets what a person would set for it, and nothing of this person's own. */
 const NOT_PASSED_ON = /^(ANTHROPIC_|CLAUDE|HOME$|XDG_)/;
 /** What the tool must find, and only a finished round trip can show. */
@@ -34,11 +39,23 @@ const NOTE = 'the-note-that-a-tool-has-read';
  * @property {string} home its HOME
  * @property {string} work where it is run
  *
+ * @typedef {object} Ground the relay that all ways lead through
+ * @property {string} url
+ * @property {string} key
+ * @property {() => string} log what it has written
+ *
  * @typedef {object} Way one way of using the client
  * @property {string} name
  * @property {readonly string[]} words what follows `claude -p`
  * @property {string} [key] default: the relay's own
- * @property {(said: { code: number, output: string }) => boolean} isRight
+ * @property {Readonly<Record<string, string>>} [settings] more of its environment
+ * @property {(said: Said) => boolean} isRight
+ *
+ * @typedef {object} Said
+ * @property {number} code
+ * @property {string} output
+ * @property {number} durationMs
+ * @property {number} refusals requests that the relay refused meanwhile
  */
 
 await withToolchain(import.meta.url, async () => {
@@ -68,13 +85,19 @@ async function journey(folder) {
   say('Installing Claude Code ...');
   const program = await installClient(folders.client);
   say('Starting a relay in front of the sandbox ...');
-  const { url, key } = await startOwnRelay(folders.state);
+  const { url, key, log } = await startOwnRelay(folders.state);
   writeFileSync(join(folders.work, 'note.txt'), `${NOTE}\n`);
+  /** @type {string[]} */
   const failed = [];
-  for (const way of ways(join(folders.work, 'note.txt'), key)) {
-    const isRight = await walk(way, { folders, program, url, key });
-    if (!isRight) failed.push(way.name);
-  }
+  const walkAll = async (/** @type {readonly Way[]} */ list) => {
+    for (const way of list) {
+      const isRight = await walk(way, { folders, program, url, key, log });
+      if (!isRight) failed.push(way.name);
+    }
+  };
+  await walkAll(ways(join(folders.work, 'note.txt'), key));
+  await leaveLittle({ folder: folders.state, url, key });
+  await walkAll(poorWays());
   say(`\n${await keyInfo(url, key)}`);
   say(failed.length === 0 ? 'All ways were right.' : `Wrong: ${failed.join(', ')}.`);
   return failed.length === 0;
@@ -133,26 +156,54 @@ function ways(note, key) {
   ];
 }
 
+/** With next to nothing left: refused once, in words that say so. @returns {readonly Way[]} */
+function poorWays() {
+  const isRight = (/** @type {Said} */ { code, output, durationMs, refusals }) =>
+    code !== 0 &&
+    refusals === 1 &&
+    /Credit is used up: this request needs about \$[\d.]+, available is \$0\.001/.test(output) &&
+    !/not your usage limit/.test(output) &&
+    durationMs < REFUSED_MS_MAX;
+  return [
+    { name: 'a spent wallet', words: ['Hello'], isRight },
+    {
+      name: 'a spent wallet, as a gateway',
+      words: ['Hello'],
+      settings: { CLAUDE_CODE_USE_GATEWAY: '1' },
+      isRight,
+    },
+  ];
+}
+
 /**
  * @param {Way} way
- * @param {{ folders: Folders, program: string, url: string, key: string }} with_
+ * @param {Ground & { folders: Folders, program: string }} ground
  */
-async function walk({ name, words, key, isRight }, { folders, program, url, key: ownKey }) {
+async function walk(way, { folders, program, url, key: ownKey, log }) {
+  const { name, words, key = ownKey, settings = {}, isRight } = way;
   const startedAtMs = Date.now();
+  const refusedBefore = refusalsIn(log());
   const running = run({
     name: 'claude',
     program,
     arguments: ['-p', ...words],
     folder: folders.work,
-    environment: clientEnvironment(folders, url, key ?? ownKey),
+    environment: { ...clientEnvironment(folders, url, key), ...settings },
   });
   const late = pause(CLIENT_MS_MAX).then(() => ({ code: -1, output: 'It did not end in time.' }));
   const said = await Promise.race([running, late]);
-  const isGood = said.code !== -1 && isRight(said);
-  const seconds = ((Date.now() - startedAtMs) / 1000).toFixed(1);
+  const durationMs = Date.now() - startedAtMs;
+  const refusals = refusalsIn(log()) - refusedBefore;
+  const isGood = said.code !== -1 && isRight({ ...said, durationMs, refusals });
+  const seconds = (durationMs / 1000).toFixed(1);
   say(`\n== ${name}: ${isGood ? 'right' : 'WRONG'} (exit ${said.code}, ${seconds} s)`);
   say(shortened(said.output));
   return isGood;
+}
+
+/** @param {string} log */
+function refusalsIn(log) {
+  return log.split('"event":"refused"').length - 1;
 }
 
 /** @param {string} output */
@@ -192,7 +243,7 @@ async function mustRun(wanted) {
   if (code !== 0) throw new Stop(`Claude Code could not be installed (${code}).`, tail(output));
 }
 
-/** @param {string} folder */
+/** @param {string} folder @returns {Promise<Ground>} */
 async function startOwnRelay(folder) {
   openState(folder);
   const secrets = localSecrets(folder);
@@ -212,7 +263,7 @@ async function startOwnRelay(folder) {
   const setupSecret = secrets.values['SETUP_SECRET'] ?? '';
   const door = { folder, relayUrl: url, dashboardUrl: url, setupSecret };
   const { key } = await credentialsOf(door);
-  return { url, key };
+  return { url, key, log: relay.output };
 }
 
 /** @param {string} url @param {import('./lib/programs.mjs').Started} relay */
@@ -223,6 +274,28 @@ async function untilHealthy(url, relay) {
     await pause(HEALTH_EVERY_MS);
   }
   throw new Stop('The relay did not become healthy.', tail(relay.output()));
+}
+
+/**
+ * Takes all but LITTLE_NANOS out of the key's wallet, the way an adjustment comes: through the
+ * outbox, whose cron the relay runs when it is asked to.
+ * @param {{ folder: string, url: string, key: string }} relay
+ */
+async function leaveLittle({ folder, url, key }) {
+  const { wallet } = JSON.parse(await keyInfo(url, key));
+  const amountNanos = LITTLE_NANOS - wallet.balance_nanos;
+  const entryId = 'txn_leave_little';
+  const reason = { reason: 'a test of clients', actor: 'test-clients' };
+  const payload = JSON.stringify({ entryId, kind: 'adjust', amountNanos, ...reason });
+  await execute(
+    folder,
+    `INSERT INTO outbox
+      (id, kind, subject_id, wallet_id, region, version, payload, created_at)
+      SELECT 'credit:${entryId}', 'credit', '${entryId}', id, region, 1, '${payload}', 1
+      FROM wallets WHERE id = '${wallet.id}'`,
+  );
+  const answer = await fetch(`${url}${CRON_PATH}`);
+  if (!answer.ok) throw new Stop(`The cron's run failed (${answer.status}).`, '');
 }
 
 /** What the relay tells the key's holder. @param {string} url @param {string} key */

@@ -1,5 +1,5 @@
-// The relay's bundle with its object classes counted: every call from outside, every alarm set.
-// Used for counting what is billed, never for timing.
+// The relay's bundle with its object classes counted: every call from outside, every alarm set and
+// every alarm that came. Used for counting what is billed, never for timing.
 
 import relay, { LedgerObject, PoolObject } from './index.js';
 
@@ -26,6 +26,11 @@ function counted(Base) {
       collect(counts);
       const { calls, alarmsSet, rowsWritten, rowsRead } = counts;
       return { calls, alarmsSet, rowsWritten, rowsRead };
+    }
+
+    /** The alarm, now: so that a run need not wait for it. Counted as the alarm that it is. */
+    benchAlarm() {
+      return this.alarm();
     }
   }
   for (const name of named) {

@@ -4,7 +4,10 @@
 
 import { DurableObject } from 'cloudflare:workers';
 
-/** Answers D1's HTTP protocol (`/query`, `/execute`), and for the bench `/script` and `/counts`. */
+/**
+ * Answers D1's HTTP protocol (`/query`, `/execute`), and for the bench `/script`, `/flush` (a
+ * wallet's alarm, now) and `/counts`.
+ */
 export default {
   async fetch(request, env) {
     const { pathname, searchParams } = new URL(request.url);
@@ -13,8 +16,12 @@ export default {
       await database.script(await request.text());
       return new Response('done');
     }
+    const wallet = searchParams.get('wallet');
+    if (pathname === '/flush') {
+      await env.LEDGER.get(env.LEDGER.idFromName(wallet)).benchAlarm();
+      return new Response('done');
+    }
     if (pathname === '/counts') {
-      const wallet = searchParams.get('wallet');
       const ledger = await env.LEDGER.get(env.LEDGER.idFromName(wallet)).benchCounts();
       const pool = await env.POOL.get(env.POOL.idFromName('pool')).benchCounts();
       return Response.json({ ledger, pool, database: await database.counts() });
@@ -29,7 +36,7 @@ export default {
 };
 
 /** Outside the object, which workerd puts away after ten idle seconds. */
-const counts = { calls: 0, rowsWritten: 0, rowsRead: 0 };
+const counts = { calls: 0, rowsWritten: 0, rowsRead: 0, logLines: 0 };
 
 export class DatabaseObject extends DurableObject {
   script(text) {
@@ -61,6 +68,7 @@ export class DatabaseObject extends DurableObject {
     const rows = Array.from(cursor.raw(), (row) => row.map(cellOf));
     counts.rowsWritten += cursor.rowsWritten;
     counts.rowsRead += cursor.rowsRead;
+    if (sql.startsWith('INSERT INTO requests ')) counts.logLines += cursor.rowsWritten;
     const after = changesOf(storage);
     const meta = {
       served_by: 'bench',

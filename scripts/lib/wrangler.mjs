@@ -43,6 +43,30 @@ export async function migrate(folder) {
 }
 
 /**
+ * Runs SQL on the local database, also beside a running relay.
+ * @param {string} folder the state folder
+ * @param {string} sql
+ */
+export async function execute(folder, sql) {
+  const { code, output } = await run({
+    name: 'SQL',
+    program: process.execPath,
+    arguments: [
+      WRANGLER,
+      'd1',
+      'execute',
+      'DB',
+      '--local',
+      '--yes',
+      `--command=${sql}`,
+      ...persistTo(folder),
+    ],
+    environment: environment(folder),
+  });
+  if (code !== 0) throw new Stop('The local database did not take it.', tail(output));
+}
+
+/**
  * Starts the relay on a loopback port. Its secrets come from files, later ones win.
  * @param {{ folder: string, port: number, files: readonly string[] }} relay
  */

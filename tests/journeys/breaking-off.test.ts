@@ -1,16 +1,20 @@
 // Either side goes away in the middle: the other learns it, and what was used is paid for, neither
 // more nor less than what is known of it.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import {
   beginning,
   breakAfter,
   drip,
+  ending,
   event,
   events,
   hang,
   json,
   message,
+  openStream,
+  sendPieces,
   stall,
   stream,
   textDelta,
@@ -19,6 +23,8 @@ import {
 import { ask, costOf, eventually, open, send, settledInfo, start } from '../support/client';
 import type { Answer } from '../support/fake-upstream';
 import { FakeUpstream } from '../support/fake-upstream';
+import type { RequestLine } from '../support/relay-log';
+import { settledLine } from '../support/relay-log';
 
 const relay = inject('relay');
 const key = relay.keys.leaving;
@@ -114,6 +120,100 @@ test('a client that leaves after the last event pays what was reported', async (
   });
   expect(cost).toBe(USAGE_NANOS);
 });
+
+/** Longer than what was under way when a client left is waited for. */
+const LATER_MS = 1_000;
+/** Positions of a stream at which clients leave, in bytes; its first and last among them. */
+const WHOLE = Buffer.from(beginning('Ein größerer Text, 漢字かな, 👩‍👩‍👧 and so on') + ending());
+const POSITIONS = Array.from({ length: 21 }, (_, index) => Math.round((index * WHOLE.length) / 20));
+
+/** Leaves once so many bytes have come; the upstream of a key that drains goes on later. */
+async function leaveAt(who: string, position: number): Promise<RequestLine> {
+  const isDrained = who === relay.keys.draining;
+  const mark = `leaves-at-${position}-${who.slice(-8)}`;
+  const gone = Promise.withResolvers<void>();
+  upstream.on(mark, async (response) => {
+    openStream(response);
+    response.write(WHOLE.subarray(0, position));
+    await gone.promise;
+    if (!isDrained) return;
+    await pause(LATER_MS);
+    await sendPieces(response, WHOLE.subarray(position), 100);
+    response.end();
+  });
+  const body = ask(mark, { stream: true });
+  const reply = await open('/v1/messages', { key: who, body, atRuntime: true });
+  await eventually(`${position} bytes have come`, async () =>
+    reply.soFar().length >= position ? true : null,
+  );
+  reply.leave();
+  gone.resolve();
+  // It is let go before it has said all.
+  if (!isDrained) await upstream.only(mark).left;
+  return settledLine(reply);
+}
+
+/** By the rule as it is told: what a client pays that got so much of WHOLE. */
+function givenNanos(position: number, likely: number): number {
+  const events = WHOLE.subarray(0, position).toString().split('\n\n').slice(0, -1).join('\n');
+  const words = [...events.matchAll(/"text_delta","text":"([^"]*)"/g)].map(([, word]) => word);
+  const guessed = Math.ceil(Buffer.byteLength(words.join('')) / 3);
+  if (!events.includes('message_start')) return likely;
+  // Two searches are told, and 87 tokens, when all but the end has come.
+  if (events.includes('message_delta')) return USAGE_NANOS;
+  return INPUT_NANOS + Math.max(1, guessed) * OUTPUT_NANOS;
+}
+
+test('clients that leave at 21 positions of a stream pay what they were given', async () => {
+  const lines = await Promise.all(POSITIONS.map((position) => leaveAt(key, position)));
+  for (const [index, position] of POSITIONS.entries()) {
+    const mark = `leaves-at-${position}-${key.slice(-8)}`;
+    const costNanos = givenNanos(position, likelyNanos(ask(mark, { stream: true })));
+    const how = position === WHOLE.length ? COMPLETED : LEFT;
+    expect([position, lines[index]]).toMatchObject([position, { ...how, costNanos }]);
+  }
+});
+
+test('clients of a key that drains pay exactly what was used, wherever they leave', async () => {
+  const { draining } = relay.keys;
+  const before = await settledInfo(draining);
+  const lines = await Promise.all(POSITIONS.map((position) => leaveAt(draining, position)));
+  for (const [index, position] of POSITIONS.entries()) {
+    const how = position === WHOLE.length ? COMPLETED : { ...LEFT, certainty: 'reported' };
+    const line = { ...how, costNanos: USAGE_NANOS };
+    expect([position, lines[index]]).toMatchObject([position, line]);
+  }
+  const after = await settledInfo(draining);
+  const spent = before.wallet.balance_nanos - after.wallet.balance_nanos;
+  expect(spent).toBe(POSITIONS.length * USAGE_NANOS);
+});
+
+const LEFT = { closing: 'client-left', certainty: 'estimated' };
+const COMPLETED = { closing: 'completed', certainty: 'reported' };
+
+test.each([false, true])(
+  'a client of a key that drains, gone before the headers, pays what was used (streaming: %s)',
+  async (streamed) => {
+    const mark = `drains-early-${streamed}`;
+    const gone = Promise.withResolvers<void>();
+    const answer = streamed ? events(stream('all of it')) : json(message('all of it'));
+    upstream.on(mark, async (response, seen) => {
+      await gone.promise;
+      await pause(LATER_MS);
+      await answer(response, seen);
+    });
+    const cost = await costOf(relay.keys.draining, async () => {
+      const call = { key: relay.keys.draining, body: ask(mark, { stream: streamed }) };
+      const { opened, leave } = start('/v1/messages', { ...call, atRuntime: true });
+      await arrival(mark);
+      leave();
+      gone.resolve();
+      await expect(opened).rejects.toThrow();
+    });
+    expect(cost).toBe(USAGE_NANOS);
+    expect(upstream.seen(mark)).toHaveLength(1);
+  },
+);
 
 test('counting tokens costs nothing to a client that leaves either', async () => {
   upstream.on('leaves-count', hang);

@@ -1,12 +1,11 @@
 // Spending through long histories in which true usage stays under its bound: whatever is repeated,
 // lost or evicted, what runs together is never more than what is there, nothing is left held when
 // all is closed, and no wallet spends more than it was given. Usage above its bound, and closings
-// that come after the alarm's, are in ledger-rules.test.ts. SEED=<n> replays one history,
-// SEEDS=<count> runs more.
+// that come after the alarm's, are in ledger-rules.test.ts. support/histories.ts says how one
+// history is replayed and how more are run.
 
 import assert from 'node:assert/strict';
-import { env } from 'node:process';
-import { describe, it } from 'vitest';
+import { afterAll, describe, it } from 'vitest';
 import type { Lease, LeaseHold } from '../../workers/domain/ledger/calls';
 import { nanos } from '../../workers/domain/money';
 import { SECOND_MS } from '../../workers/domain/time';
@@ -25,25 +24,25 @@ import {
   seeded,
   settleCall,
 } from '../support/ledger';
+import { blocksOf, failed, Tally } from '../support/histories';
 import { essenceOf, PaperLedger } from '../support/paper-ledger';
 
 const STEPS = 80;
-const SEEDS_PER_TEST = 100;
 const OWNER = ownerOf(1);
 const INPUT_NANOS_PER_TOKEN = 4_000;
 const OUTPUT_NANOS_PER_TOKEN = 20_000;
 
-const seeds =
-  env['SEED'] === undefined
-    ? Array.from({ length: Number(env['SEEDS'] ?? '1000') }, (_, seed) => seed)
-    : [Number(env['SEED'])];
-const blocks = seeds.filter((_, index) => index % SEEDS_PER_TEST === 0);
+const tally = new Tally();
 
 describe('a wallet whose requests stay under their bounds', () => {
-  it.each(blocks)('never spends more than it has, in the seeds from %i on', (first) => {
-    const start = seeds.indexOf(first);
-    for (const seed of seeds.slice(start, start + SEEDS_PER_TEST)) expectNothingOverspent(seed);
-  });
+  it.each(blocksOf(1_000, 100))(
+    'never spends more than it has, in the seeds from $first on',
+    ({ seeds }) => {
+      for (const seed of seeds) expectNothingOverspent(seed);
+    },
+  );
+
+  afterAll(() => tally.print());
 });
 
 interface Running {
@@ -64,13 +63,23 @@ interface World {
   granted: number;
   spent: number;
   requests: number;
+  /** How many calls were made again. */
+  repeats: number;
 }
 
 function expectNothingOverspent(seed: number): void {
   const random = seeded(seed);
   const every = 1 + Math.floor(random() * 6);
   const ledger = new PaperLedger(copiesOf(OWNER), { wallClock: NOW, every });
-  const world: World = { random, ledger, running: [], granted: 0, spent: 0, requests: 0 };
+  const world: World = {
+    random,
+    ledger,
+    running: [],
+    granted: 0,
+    spent: 0,
+    requests: 0,
+    repeats: 0,
+  };
   let step = 0;
   try {
     for (; step < STEPS; step += 1) {
@@ -84,8 +93,9 @@ function expectNothingOverspent(seed: number): void {
     assert.equal(ledger.state.heldNanos, 0);
     assert.equal(ledger.state.conversations.open.size, 0);
   } catch (cause) {
-    throw new Error(`step ${step} of seed ${seed}; replay it with SEED=${seed}`, { cause });
+    throw failed(seed, step, cause);
   }
+  tally.add({ steps: STEPS, crashPoints: ledger.evictions + world.repeats });
 }
 
 function act(world: World): void {
@@ -114,7 +124,9 @@ function begin(world: World): void {
   const conversation = random() < 0.3 ? null : `talk-${Math.floor(random() * 4)}`;
   const sizes = { ...call.sizes, stream, textBytes, maxTokens };
   const answer = ledger.admit({ ...call, sizes, conversation });
-  if (random() < 0.1) assert.deepEqual(ledger.admit({ ...call, sizes, conversation }), answer);
+  if (isRepeated(world, 0.1)) {
+    assert.deepEqual(ledger.admit({ ...call, sizes, conversation }), answer);
+  }
   if (!answer.ok) return;
   const { hold } = answer.lease;
   const parts = ledger.rows.get(answer.lease.seq)?.hold?.parts;
@@ -134,7 +146,7 @@ function stream(world: World): void {
   if (world.random() < 0.6) {
     const answer = world.ledger.extend(extendCall(one.lease, one.upTo + 1_024));
     if (answer.state === 'held') one.upTo = Math.max(one.upTo, answer.heldOutputTokensUpTo);
-    if (world.random() < 0.2) world.ledger.extend(extendCall(one.lease, one.upTo));
+    if (isRepeated(world, 0.2)) world.ledger.extend(extendCall(one.lease, one.upTo));
   }
   const most = Math.min(one.wanted, one.upTo);
   one.output += Math.floor(world.random() * (most - one.output + 1));
@@ -148,7 +160,7 @@ function report(world: World): void {
   const input = world.random() < 0.7 ? { inputNanos } : {};
   const call = progressCall(one.lease, { n: one.n, costNanos: costOf(one), ...input });
   world.ledger.progress(call);
-  if (world.random() < 0.2) world.ledger.progress(call);
+  if (isRepeated(world, 0.2)) world.ledger.progress(call);
 }
 
 function finish(world: World): void {
@@ -158,7 +170,14 @@ function finish(world: World): void {
   world.spent += costOf(one);
   const call = settleCall(one.lease, { costNanos: costOf(one), usage: usageOf(one) });
   world.ledger.settle(call);
-  if (world.random() < 0.2) world.ledger.settle(call);
+  if (isRepeated(world, 0.2)) world.ledger.settle(call);
+}
+
+/** Whether the answer was lost, so that the call comes again. */
+function isRepeated(world: World, share: number): boolean {
+  const isLost = world.random() < share;
+  if (isLost) world.repeats += 1;
+  return isLost;
 }
 
 function anyOf({ random, running }: World): Running | undefined {

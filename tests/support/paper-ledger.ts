@@ -1,7 +1,8 @@
 // A ledger on paper: the rules of domain/ledger around plain lists instead of an object's storage.
 // It keeps what the object keeps and loses at `evict` what the object loses.
 
-import type { RequestId } from '../../workers/domain/ids';
+import type { RelayError } from '../../workers/domain/errors';
+import type { KeyId, RequestId } from '../../workers/domain/ids';
 import { decideAdmit } from '../../workers/domain/ledger/admission';
 import type {
   AdmitAnswer,
@@ -10,12 +11,14 @@ import type {
   CreditCall,
   ExtendAnswer,
   ExtendCall,
+  KeyInfo,
   ProgressAnswer,
   ProgressCall,
   SettleAnswer,
   SettleCall,
 } from '../../workers/domain/ledger/calls';
 import { readClock } from '../../workers/domain/ledger/clock';
+import type { Copy, KeyCopy } from '../../workers/domain/ledger/copies';
 import type { Copies } from '../../workers/domain/ledger/decide';
 import {
   correctionOf,
@@ -26,6 +29,7 @@ import {
 import { toJson } from '../../workers/domain/ledger/conversation';
 import { alignTo } from '../../workers/domain/ledger/counting';
 import { decideExtend, rowAfterProgress } from '../../workers/domain/ledger/held';
+import { keyInfoOf } from '../../workers/domain/ledger/key-info';
 import {
   answerOf,
   closedOf,
@@ -51,7 +55,17 @@ import {
   openRowOf,
   rebuild,
 } from '../../workers/domain/ledger/state';
+import type { Catalogue } from '../../workers/domain/pricing/catalogue';
 import { CATALOGUE } from './ledger';
+
+interface Start {
+  /** Unix ms. */
+  readonly wallClock: number;
+  /** Closings between two checkpoints. */
+  readonly every: number;
+  /** Default: CATALOGUE. */
+  readonly catalogue?: Catalogue;
+}
 
 export class PaperLedger {
   readonly rows = new Map<number, RequestRow>();
@@ -59,60 +73,87 @@ export class PaperLedger {
   state: WalletState;
   /** Unix ms that the wall clock shows. */
   wallClock: number;
+  /** How often memory was lost. */
+  evictions = 0;
+  #copies: Copies;
+  readonly #keys = new Map<KeyId, KeyCopy>();
+  readonly #seqs = new Map<RequestId, number>();
   #checkpoint: string | null = null;
-  readonly #copies: Copies;
   readonly #checkpointEvery: number;
+  readonly #catalogue: Catalogue;
 
-  constructor(copies: Copies, start: { readonly wallClock: number; readonly every: number }) {
+  constructor(copies: Copies, { wallClock, every, catalogue = CATALOGUE }: Start) {
     this.#copies = copies;
-    this.#checkpointEvery = start.every;
-    this.wallClock = start.wallClock;
+    this.#checkpointEvery = every;
+    this.#catalogue = catalogue;
+    this.wallClock = wallClock;
     this.state = this.rebuilt();
+  }
+
+  /** Keeps the copy if its version is higher than the one held. */
+  apply(copy: Copy): void {
+    const { user, wallet } = this.#copies;
+    const held = { user, wallet, key: copy.kind === 'key' ? this.copiesOf(copy.id).key : null };
+    const known = held[copy.kind];
+    if (known !== null && known.id === copy.id && known.version >= copy.version) return;
+    if (copy.kind === 'key') this.#keys.set(copy.id, copy);
+    else this.#copies = { ...this.#copies, [copy.kind]: copy };
+  }
+
+  /** A key of which nothing was applied is taken for the first. */
+  copiesOf(keyId: KeyId): Copies {
+    return { ...this.#copies, key: this.#keys.get(keyId) ?? this.#copies.key };
   }
 
   admit(call: AdmitCall): AdmitAnswer {
     const known = this.#find(call.requestId);
-    const wallet = this.#copies.wallet;
+    const { wallet } = this.#copies;
     if (known?.outcome) return { ok: false, error: { kind: 'already-closed' } };
     if (known?.opened) return { ok: true, lease: leaseOf(known, known.opened, wallet.id) };
     const now = this.#now();
-    const facts = { copies: this.#copies, catalogue: CATALOGUE, now };
-    this.align();
+    const copies = this.copiesOf(call.keyId);
+    const facts = { copies, catalogue: this.#catalogue, now };
+    this.#align(copies, now);
     const decision = decideAdmit(call, { ...facts, state: this.state });
     if (!decision.ok) return decision;
     const { hold } = decision.value;
     const opened = openedOf(call, { ...facts, admission: decision.value });
     if (opened === null || hold === null) throw new Error('only metered requests are on paper');
     const row = openRow(opened, { seq: this.state.lastSeq + 1, now, hold });
-    this.rows.set(row.seq, row);
+    this.#write(row);
     foldOpened(this.state, row);
     return { ok: true, lease: leaseOf(row, opened, wallet.id) };
+  }
+
+  /** Why the call would be refused at `now` (Unix ms) if nothing else came; null: it would not. */
+  refusalAt(call: AdmitCall, now: number): RelayError | null {
+    const facts = { copies: this.copiesOf(call.keyId), catalogue: this.#catalogue };
+    const decision = decideAdmit(call, { ...facts, now, state: this.state });
+    return decision.ok ? null : decision.error;
   }
 
   extend(call: ExtendCall): ExtendAnswer {
     const row = this.#find(call.requestId);
     const now = this.#now();
-    const standing = decideProgress(row, this.#copies, now);
+    const copies = this.copiesOf(row?.keyId ?? this.#copies.key.id);
+    const standing = decideProgress(row, copies, now);
     if (standing.state !== 'open') return standing;
     if (row === null) return { state: 'unknown' };
-    this.align();
+    this.#align(copies, now);
     const families = row.opened === null ? [] : [row.opened.price.family];
-    const limits = { ...limitFactsOf(this.#copies, this.state, now), families };
+    const dated = { families, admittedAt: row.admittedAt };
+    const limits = { ...limitFactsOf(copies, this.state, now), ...dated };
     const availableNanos = availableWithin(this.state, limits);
     const extended = decideExtend(row, call, { availableNanos, now });
     if (extended.row !== null) this.#keepRunning(extended.row);
     return extended.answer;
   }
 
-  #keepRunning(row: RequestRow): void {
-    this.rows.set(row.seq, row);
-    foldOpened(this.state, row);
-  }
-
   progress(call: ProgressCall): ProgressAnswer {
     const row = this.#find(call.requestId);
     const now = this.#now();
-    const answer = decideProgress(row, this.#copies, now);
+    const copies = this.copiesOf(row?.keyId ?? this.#copies.key.id);
+    const answer = decideProgress(row, copies, now);
     if (row === null || row.outcome !== null) return answer;
     const alive = rowAfterProgress(row, call, now);
     if (alive !== null) this.#keepRunning(alive);
@@ -132,7 +173,7 @@ export class PaperLedger {
     const { certainty, costNanos } = call;
     const corrected = { ...row, known: { certainty, costNanos }, closed: closedOf(call) };
     this.#post({ ...correctionOf(row, decision, now), change: { before: row, after: corrected } });
-    this.rows.set(row.seq, corrected);
+    this.#write(corrected);
     return answerOf(corrected);
   }
 
@@ -149,26 +190,38 @@ export class PaperLedger {
     }
   }
 
+  /** What the holder of a key is told of it, whatever its status. */
+  keyInfo(keyId: KeyId): KeyInfo {
+    const now = this.#now();
+    const copies = this.copiesOf(keyId);
+    this.#align(copies, now);
+    return keyInfoOf(copies, this.state, now);
+  }
+
   /** Memory is lost; the state is what is stored. */
   evict(): void {
+    this.evictions += 1;
     this.state = this.rebuilt();
   }
 
-  /** Counts from now on what the limits name. */
-  align(state: WalletState = this.state): void {
-    const rows = [...this.rows.values()];
-    alignTo(state, {
-      limits: limitsInForce(this.#copies),
-      timeZone: this.#copies.user.timeZone,
-      now: state.lastSeenAt,
-      rowsSince: (since) => rows.filter((row) => row.admittedAt > since),
-    });
+  /** How the limits of a key stand, for a state that may not have counted all of them yet. */
+  standings(
+    state: WalletState = this.state,
+    { keyId = this.#copies.key.id, now = state.lastSeenAt } = {},
+  ): readonly LimitStanding[] {
+    const copies = this.copiesOf(keyId);
+    this.#align(copies, now, state);
+    return standingsOf(limitFactsOf(copies, state, now));
   }
 
-  /** How the limits stand, for a state that may not have counted all of them yet. */
-  standings(state: WalletState = this.state): readonly LimitStanding[] {
-    this.align(state);
-    return standingsOf(limitFactsOf(this.#copies, state, state.lastSeenAt));
+  /** Counts from now on what the limits name. */
+  #align(copies: Copies, now: number, state: WalletState = this.state): void {
+    alignTo(state, {
+      limits: limitsInForce(copies),
+      timeZone: this.#copies.user.timeZone,
+      now,
+      rowsSince: (since) => [...this.rows.values()].filter((row) => row.admittedAt > since),
+    });
   }
 
   /** What waking would find now. */
@@ -201,7 +254,7 @@ export class PaperLedger {
       known: { certainty, costNanos },
       closed: call === null ? null : closedOf(call),
     };
-    this.rows.set(row.seq, closed);
+    this.#write(closed);
     foldClosed(this.state, closed);
     if (this.state.closedSinceCheckpoint >= this.#checkpointEvery) {
       this.#checkpoint = JSON.stringify(checkpointOf(this.state));
@@ -218,10 +271,21 @@ export class PaperLedger {
     return true;
   }
 
+  #keepRunning(row: RequestRow): void {
+    this.#write(row);
+    foldOpened(this.state, row);
+  }
+
+  #write(row: RequestRow): void {
+    this.rows.set(row.seq, row);
+    this.#seqs.set(row.requestId, row.seq);
+  }
+
   #find(requestId: RequestId): RequestRow | null {
     const open = openRowOf(this.state, requestId);
     if (open !== null) return open;
-    return [...this.rows.values()].find((row) => row.requestId === requestId) ?? null;
+    const seq = this.#seqs.get(requestId);
+    return seq === undefined ? null : (this.rows.get(seq) ?? null);
   }
 
   #now(): number {

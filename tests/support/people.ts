@@ -6,6 +6,8 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { ID_RANDOM_BYTES, newId } from '../../workers/domain/ids';
 import type { IdKind } from '../../workers/domain/ids';
 import { SECRET_BYTES, signedKey, unsignedKey } from '../../workers/domain/keys/format';
+import type { LimitSet } from '../../workers/domain/limits/limit-set';
+import { nanosFromDollars } from '../../workers/domain/money';
 
 const REGION = 'weur';
 /** Old enough for the cron to deliver at its first run. */
@@ -17,9 +19,21 @@ interface Condition {
   readonly key?: 'disabled' | 'deleted' | 'expired';
   readonly user?: 'suspended';
   readonly wallet?: 'suspended';
+  /** What its key says of answers whose client has gone. */
+  readonly whenClientLeaves?: 'drain';
   /** Never written into the database. */
   readonly absent?: true;
+  /** Of the key. */
+  readonly limits?: LimitSet;
+  /** Whose days the limits count; UTC. */
+  readonly timeZone?: string;
 }
+
+/** Where it is neither near midnight now nor soon; half an hour off UTC's hours. */
+const FAR_FROM_MIDNIGHT =
+  new Date().getUTCHours() >= 10 && new Date().getUTCHours() < 20
+    ? 'America/St_Johns'
+    : 'Asia/Kolkata';
 
 /** Everyone that the journeys meet. */
 const PEOPLE = {
@@ -27,6 +41,11 @@ const PEOPLE = {
   clients: {},
   errors: {},
   leaving: {},
+  draining: { whenClientLeaves: 'drain' },
+  /** Whose key, or who, is put out of action in the middle. */
+  revoking: {},
+  deleting: {},
+  suspending: {},
   load: { nanos: 1_000_000_000_000 },
   money: { nanos: 1_000_000_000_000 },
   retry: {},
@@ -34,6 +53,17 @@ const PEOPLE = {
   /** Enough to begin, not to end: four cents. */
   scarce: { nanos: 40_000_000 },
   penniless: { nanos: 0 },
+  /** A dollar a day, of which tests use up the whole. */
+  capped: {
+    limits: { budgets: [{ period: 'day', limitNanos: nanosFromDollars(1) }] },
+    timeZone: FAR_FROM_MIDNIGHT,
+  },
+  uncapped: {},
+  /** Half a dollar, for a session of Claude Code. */
+  agent: { nanos: 500_000_000 },
+  coldAgent: { nanos: 500_000_000 },
+  /** A tenth of a cent: nothing that Claude Code sends can begin with it. */
+  nearlySpent: { nanos: 1_000_000 },
   disabled: { key: 'disabled' },
   deleted: { key: 'deleted' },
   expired: { key: 'expired' },
@@ -95,7 +125,7 @@ function rowsOf({ name, ids, key, condition }: Person): string[] {
       role: 'user',
       password: 'none',
       status: condition.user ?? 'active',
-      time_zone: 'UTC',
+      time_zone: condition.timeZone ?? 'UTC',
       version: at,
       created_at: at,
     }),
@@ -116,6 +146,8 @@ function rowsOf({ name, ids, key, condition }: Person): string[] {
       tag_version: '1',
       status: keyStatus,
       expires_at: expiresAt,
+      when_client_leaves: condition.whenClientLeaves ?? 'cancel',
+      limits: JSON.stringify(condition.limits ?? {}),
       version: at,
       created_at: at,
     }),

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { credentialsOf } from '../../scripts/lib/first-start.mjs';
 import { inProject } from '../../scripts/lib/places.mjs';
@@ -192,7 +192,16 @@ function runtimeUrlOf(folder: string): string {
   return `http://${host}:${port}`;
 }
 
-/** One run of the cron: the seeded money reaches the wallets. */
+/** Changes the database of a running relay, and lets the cron bring what its outbox holds. */
+export async function changeDatabase(relay: RelayFacts, sql: string): Promise<void> {
+  const folder = dirname(relay.logFile);
+  const sqlFile = join(folder, 'change.sql');
+  writeFileSync(sqlFile, sql);
+  await wrangler(folder, ['d1', 'execute', 'DB', '--local', '--yes', `--file=${sqlFile}`]);
+  await deliverOutbox(relay.url);
+}
+
+/** One run of the cron: what waits in the outbox reaches its objects. */
 async function deliverOutbox(url: string): Promise<void> {
   const answer = await fetch(`${url}/cdn-cgi/local/scheduled?cron=*+*+*+*+*`);
   if (!answer.ok) throw new Error(`the cron answered ${answer.status}: ${await answer.text()}`);

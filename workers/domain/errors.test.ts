@@ -71,6 +71,15 @@ describe('facts', () => {
     ]);
   });
 
+  it('promise no reset to a request that is above a whole budget', () => {
+    const limit = { scope: 'key', period: 'day', limitNanos: nanos(50_000_000) } as const;
+    const times = { resetsAt: Date.UTC(2026, 10, 24), retryAfterMs: null };
+    expect(facts({ kind: 'budget-spent', ...limit, ...times }).message).toBe(
+      'This request alone is above the daily budget of this key, $0.05; ' +
+        'send a smaller one or ask for a higher one.',
+    );
+  });
+
   it('round a wait up, in the unit that keeps it readable', () => {
     const words = [1, 1_001, 60_000, 61_000, 120_001, 3_600_000, 7_200_001].map(
       (retryAfterMs) =>

@@ -47,7 +47,7 @@ export type RelayError =
       readonly limitNanos: Nanos;
       /** Unix ms; null: never (`total`). */
       readonly resetsAt: number | null;
-      /** Until `resetsAt`; null: never. */
+      /** Until `resetsAt`; null: never, also for a request that is above the whole budget. */
       readonly retryAfterMs: number | null;
     }
   | {
@@ -312,8 +312,12 @@ function rateMessage(error: Extract<RelayError, { kind: 'rate-limited' }>): stri
 
 /** "resets Nov 23 (23:00 UTC)": Claude Code puts the local time for what stands before the "(". */
 function budgetMessage(error: Extract<RelayError, { kind: 'budget-spent' }>): string {
-  const { scope, period, limitNanos, resetsAt } = error;
-  const spent = `The ${PERIOD_ADJECTIVE[period]} budget of this ${scope}, ${formatDollars(limitNanos)}`;
+  const { scope, period, limitNanos, resetsAt, retryAfterMs } = error;
+  const budget = `${PERIOD_ADJECTIVE[period]} budget of this ${scope}, ${formatDollars(limitNanos)}`;
+  const spent = `The ${budget}`;
+  if (resetsAt !== null && retryAfterMs === null) {
+    return `This request alone is above the ${budget}; send a smaller one or ask for a higher one.`;
+  }
   if (resetsAt === null) return `${spent}, is spent and does not reset; ask for a higher one.`;
   // `Mon, 23 Nov 2026 23:00:00 GMT`
   const [, day, month, , time = ''] = new Date(resetsAt).toUTCString().split(' ');

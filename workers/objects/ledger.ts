@@ -182,8 +182,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     const standing = decideProgress(row, copies, now);
     if (standing.state !== 'open') return standing;
     if (row === null) return { state: 'unknown' };
-    const family = row.opened?.price.family ?? null;
-    const availableNanos = this.#limits.availableNanos(copies, family, now);
+    const availableNanos = this.#limits.availableNanos(copies, row, now);
     const extended = decideExtend(row, call, { availableNanos, now });
     if (extended.row !== null) this.#keepRunning(extended.row);
     return extended.answer;

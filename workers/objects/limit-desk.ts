@@ -16,6 +16,7 @@ import {
   noticeOf,
   ownerLimits,
 } from '../domain/ledger/limited';
+import type { RequestRow } from '../domain/ledger/row';
 import type { WalletState } from '../domain/ledger/state';
 import type { Nanos } from '../domain/money';
 import { subtractNanos } from '../domain/money';
@@ -53,13 +54,14 @@ export class LimitDesk {
     alignTo(state, { limits, timeZone, now, rowsSince });
   }
 
-  /** What balance and limits leave for a key's open request of this family of models. */
-  availableNanos(copies: Copies | null, family: string | null, now: number): Nanos {
+  /** What balance and limits leave for an open request, in the budgets of its own date. */
+  availableNanos(copies: Copies | null, row: RequestRow, now: number): Nanos {
     const { state } = this.#source;
     if (copies === null) return subtractNanos(state.balanceNanos, state.heldNanos);
     this.align(copies, now);
-    const families = family === null ? [] : [family];
-    return availableWithin(state, { ...limitFactsOf(copies, state, now), families });
+    const families = row.opened === null ? [] : [row.opened.price.family];
+    const facts = { ...limitFactsOf(copies, state, now), families, admittedAt: row.admittedAt };
+    return availableWithin(state, facts);
   }
 
   /**

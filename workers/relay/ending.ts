@@ -13,8 +13,11 @@ import type { TokenCounts, Usage, UsageEntry, UsageFlag } from '../domain/usage/
 import { NO_TOKENS } from '../domain/usage/tokens';
 import type { MeterReading } from '../protocols/protocol';
 
-/** `whole`: the upstream closed; `cut`: it broke off; `left`: the client did; else the relay. */
-export type How = 'whole' | 'cut' | 'left' | StopWord;
+/**
+ * `whole`: the upstream closed; `cut`: it broke off; `left`: the client did; `drained`: it did, and
+ * the answer was read on without it; else the relay.
+ */
+export type How = 'whole' | 'cut' | 'left' | 'drained' | StopWord;
 
 /** Why the relay itself ended an answer. */
 export type StopWord = 'revoked' | 'stopped' | 'cut-by-limit' | 'cut-by-credit';
@@ -103,6 +106,7 @@ function closingOf(how: How, reading: MeterReading): Ending['closing'] {
   if (how === 'whole') return reading.error === null ? 'completed' : 'upstream-failed';
   if (how === 'cut') return 'upstream-failed';
   // Who leaves after the last event has had everything.
+  if (how === 'drained') return 'client-left';
   if (how === 'left') return reading.finished ? 'completed' : 'client-left';
   return how;
 }

@@ -12,8 +12,11 @@ import { upstreamFetch } from '../platform/outbound';
 import type { Credential } from '../platform/seal';
 import { unseal } from '../platform/seal';
 import { upstreamOf } from '../upstreams/registry';
+import type { Client } from './client';
+import { clientOf, onAbort } from './client';
 import type { Answer, Journey } from './journey';
 import type { Running } from './progress';
+import { givenUpBy } from './progress';
 import { upstreamPath } from './routes';
 
 const ATTEMPTS_MAX = 2;
@@ -24,6 +27,8 @@ const HEADERS_MS_MAX = 10 * MINUTE_MS;
 export interface Unanswered {
   readonly error: RelayError | 'client-left' | 'stopped';
   readonly attempts: readonly Attempt[];
+  /** Unix ms at which the client left; null: it waits. */
+  readonly leftAt: number | null;
 }
 
 /** Calls the ranked accounts until one answers. */
@@ -32,25 +37,28 @@ export async function forward(
   ranked: readonly SnapshotAccount[],
   running: Running,
 ): Promise<Result<Answer, Unanswered>> {
+  const client = clientOf(journey.request.signal, journey.lease);
   const attempts: Attempt[] = [];
   let error: RelayError = { kind: 'no-upstream', retryAfterMs: 5 * SECOND_MS };
   for (const account of ranked.slice(0, ATTEMPTS_MAX)) {
     const startedAt = Date.now();
-    const tried = await tryAccount(journey, account, running);
+    const tried = await tryAccount(journey, account, { running, client });
     const outcome = tried.ok ? 'answered' : tried.error;
     const status = tried.ok ? tried.value.response.status : null;
     const durationMs = Date.now() - startedAt;
     attempts.push({ accountId: account.id, status, outcome, durationMs });
     if (tried.ok) {
       const firstByteMs = Date.now() - journey.receivedAt;
-      return ok({ account, ...tried.value, attempts, firstByteMs });
+      return ok({ account, ...tried.value, attempts, firstByteMs, client });
     }
     if (tried.error === 'client-left' || tried.error === 'stopped') {
-      return fail({ error: tried.error, attempts });
+      return fail({ error: tried.error, attempts, leftAt: client.leftAt() });
     }
     error = errorOf(tried.error);
+    // For who has left nobody is asked a second time.
+    if (client.leftAt() !== null) break;
   }
-  return fail({ error, attempts });
+  return fail({ error, attempts, leftAt: client.leftAt() });
 }
 
 type Failure = 'client-left' | 'stopped' | 'unreachable' | 'timeout' | 'credential' | 'redirect';
@@ -75,7 +83,7 @@ function errorOf(failure: Exclude<Failure, 'client-left' | 'stopped'>): RelayErr
 async function tryAccount(
   journey: Journey,
   account: SnapshotAccount,
-  running: Running,
+  { running, client }: { readonly running: Running; readonly client: Client },
 ): Promise<Result<Pick<Answer, 'response' | 'cancel'>, Failure>> {
   const { request, url, config } = journey;
   const credential = await credentialOf(journey, account);
@@ -91,7 +99,7 @@ async function tryAccount(
   running.onTick = () => {
     if (Date.now() > givingUpAt) ending.abort();
   };
-  request.signal.addEventListener('abort', leave);
+  const forget = onAbort(client.letGo, leave);
   running.stop = leave;
   running.dispatched = true;
   try {
@@ -109,13 +117,13 @@ async function tryAccount(
     }
     return ok({ response, cancel: () => ending.abort() });
   } catch {
-    if (request.signal.aborted) return fail('client-left');
-    if (running.stopped !== null) return fail('stopped');
+    const who = givenUpBy(running, client);
+    if (who !== null) return fail(who === 'left' ? 'client-left' : 'stopped');
     return fail(ending.signal.aborted ? 'timeout' : 'unreachable');
   } finally {
     running.onTick = () => undefined;
     // From here on the stream decides what a leaving client means.
-    request.signal.removeEventListener('abort', leave);
+    forget();
   }
 }
 

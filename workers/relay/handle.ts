@@ -84,8 +84,9 @@ function returned(admitted: Admitted, error: RelayError): Travelled {
 
 /** No account gave an answer: it costs nothing, unless the client did not wait for it. */
 function unanswered(journey: Journey, given: Unanswered, running: Running): Travelled {
-  const { error, attempts } = given;
-  const reached = { ...REACHED_NOTHING, attempts, accountId: attempts.at(-1)?.accountId ?? null };
+  const { error, attempts, leftAt } = given;
+  const accountId = attempts.at(-1)?.accountId ?? null;
+  const reached = { ...REACHED_NOTHING, attempts, accountId, leftAt };
   if (error === 'client-left') {
     const finished = settle(journey, leftBeforeHeaders(journey.lease, 'client-left'), reached);
     return { response: errorAnswer(journey, CLIENT_GONE), finished };

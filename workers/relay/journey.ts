@@ -6,6 +6,7 @@ import type { RequestId } from '../domain/ids';
 import type { Snapshot, SnapshotAccount } from '../domain/snapshot';
 import type { Config } from '../platform/env';
 import type { Essentials } from '../protocols/protocol';
+import type { Client } from './client';
 import type { Operation } from './routes';
 
 /** Known from the first line on. */
@@ -60,4 +61,6 @@ export interface Answer {
   readonly firstByteMs: number;
   /** Ends the upstream call, its body included. */
   readonly cancel: () => void;
+  /** For whom; it may have left meanwhile. */
+  readonly client: Client;
 }

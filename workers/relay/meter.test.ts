@@ -21,6 +21,16 @@ describe('meterOf a JSON answer', () => {
     }
   });
 
+  it('counts the words of a message that tells no usage, and all of what is no message', () => {
+    const meter = meterOf('json', options);
+    const content = '"content":[{"type":"text","text":"words"}]';
+    meter.push(encoder.encode(`{"type":"message","model":"claude-opus-5-5",${content}}`));
+    expect(meter.reading()).toMatchObject({ usage: null, deliveredBytes: 5 });
+    const other = meterOf('json', options);
+    other.push(encoder.encode('{"something":"else"}'));
+    expect(other.reading()).toMatchObject({ usage: null, deliveredBytes: 20 });
+  });
+
   it('counts what was delivered of a document that broke off', () => {
     const meter = meterOf('json', options);
     meter.push(encoder.encode(ANSWER.slice(0, -3)));

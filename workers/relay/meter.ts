@@ -81,7 +81,8 @@ function documentMeter(type: 'json' | 'other', options: MeterOptions): Meter {
     const known = type === 'json' && length <= JSON_BYTES_MAX ? concatBytes(pieces) : NOTHING;
     const whole = anthropic.readJsonAnswer(known, options);
     // Of a document that breaks off, or that nobody can read, what counts is what was delivered.
-    return whole.usage === null ? { ...whole, deliveredBytes: length } : whole;
+    const isRead = whole.usage !== null || whole.deliveredBytes > 0;
+    return isRead ? whole : { ...whole, deliveredBytes: length };
   };
   return {
     push: (bytes) => {

@@ -6,6 +6,7 @@ import { MINUTE_MS, SECOND_MS } from '../domain/time';
 import { anthropic } from '../protocols/anthropic';
 import type { MeterOptions } from '../protocols/protocol';
 import { endedByRelay, errorAnswer, passedHeaders } from './answer';
+import { onAbort } from './client';
 import type { Ending, How, Read } from './ending';
 import { costSoFar, endingOf, freeEnding, inputSoFar } from './ending';
 import { watchHold } from './extend';
@@ -14,6 +15,7 @@ import type { Answer, Journey } from './journey';
 import type { AnswerType, Meter } from './meter';
 import { meterOf } from './meter';
 import type { Running } from './progress';
+import { givenUpBy } from './progress';
 import type { Reached } from './settle';
 import { settle } from './settle';
 import { flow } from './stream';
@@ -97,48 +99,54 @@ function headersOf(journey: Journey, response: Response): Headers {
 }
 
 async function passWhole(journey: Journey, answer: Answer, running: Running): Promise<Travelled> {
-  const { response, cancel } = answer;
-  const { signal } = journey.request;
+  const { response, cancel, client } = answer;
   const meter = meterOf('json', meterOptions(journey));
   running.stop = cancel;
-  signal.addEventListener('abort', cancel);
+  const forget = onAbort(client.letGo, cancel);
   try {
     const body = new Uint8Array(await response.arrayBuffer());
     meter.push(body);
-    const finished = meteredClose(journey, answer, { how: 'whole', meter });
+    const how = client.leftAt() === null ? 'whole' : 'drained';
+    const finished = meteredClose(journey, answer, { how, meter });
     const headers = headersOf(journey, response);
     return { response: new Response(body, { status: response.status, headers }), finished };
   } catch {
-    const word = running.stopped;
-    if (signal.aborted || word !== null) {
-      const finished = meteredClose(journey, answer, { how: word ?? 'left', meter });
-      return { response: errorAnswer(journey, endedByRelay(word ?? 'stopped')), finished };
+    const who = givenUpBy(running, client);
+    if (who !== null) {
+      const finished = meteredClose(journey, answer, { how: who, meter });
+      const word = who === 'left' ? 'stopped' : who;
+      return { response: errorAnswer(journey, endedByRelay(word)), finished };
     }
     // Nothing of it reached the client: the account has paid, the user does not.
     const finished = close(journey, answer, unserved('upstream-failed'));
     return { response: errorAnswer(journey, { kind: 'upstream-ended' }), finished };
   } finally {
-    signal.removeEventListener('abort', cancel);
+    forget();
   }
 }
 
 function passFlowing(journey: Journey, answer: Answer, running: Running): Travelled {
-  const { response } = answer;
+  const { response, client } = answer;
   const type = contentType(response);
+  const isEvents = type === 'events';
   const meter = meterOf(type, meterOptions(journey));
   let lastByteAt = Date.now();
-  const look = type === 'events' ? lookout(journey, meter, running) : (): void => undefined;
+  const isFinished = (): boolean => meter.reading().finished;
+  const look = isEvents ? lookout(journey, meter, running) : (): void => undefined;
   const push = (bytes: Uint8Array): void => {
     lastByteAt = Date.now();
     meter.push(bytes);
     look();
+    // Read on for one that has left: the last event is all that is waited for.
+    if (client.leftAt() !== null && isEvents && isFinished()) flowing.stop('cut');
   };
   const flowing = flow({
     body: response.body ?? new Response('').body ?? new ReadableStream(),
     sink: { push, complete: () => meter.complete() },
-    client: journey.request.signal,
+    isFinished,
+    client,
     cancelUpstream: answer.cancel,
-    lastWords: type === 'events' ? (how) => lastWords(journey, how, meter) : null,
+    lastWords: isEvents ? (how) => lastWords(journey, how, meter) : null,
   });
   running.stop = flowing.stop;
   running.onTick = () => {
@@ -171,7 +179,7 @@ function lookout(journey: Journey, meter: Meter, running: Running): () => void {
 /** An error event; what stands before it is closed with an empty line if it was left open. */
 function lastWords(journey: Journey, how: How, meter: Meter): Uint8Array {
   const error: RelayError =
-    how === 'whole' || how === 'cut' || how === 'left'
+    how === 'whole' || how === 'cut' || how === 'left' || how === 'drained'
       ? { kind: 'upstream-ended' }
       : endedByRelay(how);
   const before = meter.midEvent() ? '\n\n' : '';
@@ -207,8 +215,9 @@ function close(
   answer: Answer,
   { servedModel, ...ending }: Ending & { readonly servedModel: string | null },
 ): Promise<void> {
-  const { account, attempts, firstByteMs, response } = answer;
+  const { account, attempts, firstByteMs, response, client } = answer;
   const { status } = response;
-  const reached: Reached = { status, accountId: account.id, attempts, firstByteMs, servedModel };
+  const times = { firstByteMs, leftAt: client.leftAt() };
+  const reached: Reached = { status, accountId: account.id, attempts, ...times, servedModel };
   return settle(journey, ending, reached);
 }

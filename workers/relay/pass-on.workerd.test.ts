@@ -1,53 +1,8 @@
-import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
-import { ZERO_NANOS } from '../domain/money';
-import type { Journey } from './journey';
+import { journeyOf } from '../../tests/workerd/journey';
+import { clientOf } from './client';
 import { passOn } from './pass-on';
 import { atRest } from './progress';
-import { configOf } from '../platform/env';
-
-/** A request without a row: only its answer is looked at. */
-function journey(): Journey {
-  const config = configOf(env);
-  if (!config.ok) throw new Error('the test environment is not valid');
-  const request = new Request('https://relay.test/v1/messages', { method: 'POST' });
-  return {
-    request,
-    url: new URL(request.url),
-    env,
-    ctx: { waitUntil: () => undefined },
-    config: config.value,
-    operation: 'messages',
-    requestId: 'req_1',
-    receivedAt: 0,
-    bearer: {
-      parts: {
-        tagVersion: '1',
-        region: 'weur',
-        walletId: 'wal_1',
-        keyId: 'key_1',
-        signed: '',
-        tag: '',
-      },
-      hash: '',
-    },
-    lease: {
-      seq: 0,
-      requestId: 'req_1',
-      walletId: 'wal_1',
-      userId: 'usr_1',
-      keyId: 'key_1',
-      model: null,
-      price: null,
-      pricesVersion: 1,
-      admittedAt: 0,
-      likelyInputNanos: ZERO_NANOS,
-    },
-    admitMs: 0,
-    snapshot: { version: 1, accounts: [], catalogue: { version: 1, rows: [], aliases: {} } },
-    body: null,
-  };
-}
 
 /** The client's answer when the upstream's has `status`. */
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -73,8 +28,10 @@ async function answeredWith(
     priority: 1,
     models: null,
   } as const;
-  const answer = { account, response, attempts: [], firstByteMs: 0, cancel: () => undefined };
-  const travelled = await passOn(journey(), answer, atRest());
+  const client = clientOf(new AbortController().signal, { seq: 0 });
+  const cancel = () => undefined;
+  const answer = { account, response, attempts: [], firstByteMs: 0, cancel, client };
+  const travelled = await passOn(journeyOf(), answer, atRest());
   await travelled.finished;
   return travelled.response;
 }

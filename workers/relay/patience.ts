@@ -27,7 +27,7 @@ export async function withPatience(
   const first = await withinMs(answer, patience.afterMs);
   if (first !== 'late') return first;
   const identity = new IdentityTransformStream();
-  void fill(identity.writable, answer, patience).catch(() => undefined);
+  void fill(identity.writable, answer, patience).catch(() => giveUp(answer));
   return new Response(identity.readable, { status: 200, headers: headers() });
 }
 
@@ -50,6 +50,11 @@ async function fill(
     await writer.close();
     return;
   }
+}
+
+/** Nobody listens any more: what still comes must not wait for a reader. */
+function giveUp(answer: Promise<Response>): void {
+  answer.then((late) => late.body?.cancel()).catch(() => undefined);
 }
 
 /** An error body as an event's data. */

@@ -48,4 +48,13 @@ describe('withPatience', () => {
     expect(JSON.parse(event ?? '')).toEqual(JSON.parse(refusal));
     expect(event?.endsWith('}\n\n')).toBe(true);
   });
+
+  it('lets go of an answer that comes when nobody listens any more', async () => {
+    const late = Promise.withResolvers<Response>();
+    const early = await withPatience(late.promise, headers, soon);
+    await early.body?.cancel();
+    const letGo = Promise.withResolvers<void>();
+    late.resolve(new Response(new ReadableStream({ cancel: () => letGo.resolve() })));
+    await expect(letGo.promise).resolves.toBeUndefined();
+  });
 });

@@ -7,6 +7,7 @@ import { ZERO_NANOS } from '../domain/money';
 import { SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
 import { ledgerOf } from '../platform/objects';
+import type { Client } from './client';
 import type { StopWord } from './ending';
 import type { Admitted } from './journey';
 
@@ -38,6 +39,13 @@ export function atRest(): Running {
   const inputNanos = (): null => null;
   const figures = { costNanos, inputNanos, dispatched: false };
   return { ...figures, stop, stopped: null, onTick: stop, tell: stop };
+}
+
+/** Who gave up what ran: the first of them; null: nobody, it ended by itself. */
+export function givenUpBy({ stopped }: Running, client: Client): 'left' | StopWord | null {
+  if (client.letGo.aborted) return 'left';
+  // What is stopped while it is read on had lost its client before.
+  return stopped !== null && client.leftAt() !== null ? 'left' : stopped;
 }
 
 /**

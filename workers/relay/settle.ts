@@ -6,13 +6,18 @@ import { ZERO_NANOS } from '../domain/money';
 import { SECOND_MS } from '../domain/time';
 import { totalCounts } from '../domain/usage/tokens';
 import { log } from '../observe/log';
+import { withinMs } from '../platform/clock';
 import { isMarked, ledgerOf } from '../platform/objects';
 import { writeLateSettle } from '../store/late-settles';
 import type { Ending } from './ending';
 import type { Admitted, Answer, Bearer, Visit } from './journey';
 
-/** Production ends work behind an answer after 30 s; the rest is for writing it down. */
 const RETRY_FOR_MS = 20 * SECOND_MS;
+/**
+ * Production ends work 30 s after the answer ended or the client left: the rest is for writing down
+ * what could not be told. An answer that was read on without its client has less left to retry in.
+ */
+const TOLD_WITHIN_MS = 25 * SECOND_MS;
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 5 * SECOND_MS;
 
@@ -23,6 +28,8 @@ export interface Reached {
   readonly attempts: Answer['attempts'];
   readonly firstByteMs: number | null;
   readonly servedModel: string | null;
+  /** Unix ms at which the client left; null: it was there to the end. */
+  readonly leftAt: number | null;
 }
 
 /** Nothing was reached: refused by the relay itself, or left before dispatch. */
@@ -32,6 +39,7 @@ export const REACHED_NOTHING: Reached = {
   attempts: [],
   firstByteMs: null,
   servedModel: null,
+  leftAt: null,
 };
 
 /** Closes the journey's row and writes its log line. Never rejects. */
@@ -44,7 +52,7 @@ export async function settle(journey: Admitted, ending: Ending, reached: Reached
   const { lease } = journey;
   const { status, accountId, attempts, servedModel } = reached;
   // Class `free` has no row: its settle only gives its place back.
-  await send(journey, journey.bearer, {
+  const call: SettleCall = {
     seq: lease.seq,
     requestId: lease.requestId,
     keyId: lease.keyId,
@@ -55,7 +63,8 @@ export async function settle(journey: Admitted, ending: Ending, reached: Reached
     status,
     attempts,
     timings,
-  });
+  };
+  await send(journey, journey.bearer, { call, leftAt: reached.leftAt });
   log('request', {
     request: lease.requestId,
     operation: journey.operation,
@@ -78,7 +87,7 @@ export async function settle(journey: Admitted, ending: Ending, reached: Reached
 
 /** Takes back an admit whose answer never came. Never rejects. */
 export async function settleVoid(visit: Visit, bearer: Bearer): Promise<void> {
-  await send(visit, bearer, {
+  const call: SettleCall = {
     seq: null,
     requestId: visit.requestId,
     keyId: bearer.parts.keyId,
@@ -92,21 +101,29 @@ export async function settleVoid(visit: Visit, bearer: Bearer): Promise<void> {
     status: null,
     attempts: [],
     timings: { admitMs: 0, firstByteMs: null, totalMs: Date.now() - visit.receivedAt },
-  });
+  };
+  await send(visit, bearer, { call, leftAt: null });
 }
 
-async function send(visit: Visit, bearer: Bearer, call: SettleCall): Promise<void> {
+interface Parcel extends Pick<Reached, 'leftAt'> {
+  readonly call: SettleCall;
+}
+
+async function send(visit: Visit, bearer: Bearer, { call, leftAt }: Parcel): Promise<void> {
   const { walletId, region } = bearer.parts;
   const startedAt = Date.now();
+  const until = Math.min(startedAt + RETRY_FOR_MS, (leftAt ?? startedAt) + TOLD_WITHIN_MS);
   let pauseMs = FIRST_PAUSE_MS;
   for (;;) {
     // A new stub for each try: one that failed stays broken.
     const answer = ledgerOf(visit.env, walletId, region).settle(call);
-    const settled = await answer.then(keep, failed);
+    const leftMs = Math.max(FIRST_PAUSE_MS, until - Date.now());
+    const settled = await withinMs(answer.then(keep, failed), leftMs);
+    // It may still arrive: said twice is settled once.
+    if (settled === 'late') break;
     // A free request's place is given back by itself after a minute.
     if (settled.done || call.seq === 0) return;
-    const spentMs = Date.now() - startedAt + pauseMs;
-    if (settled.overloaded || spentMs > RETRY_FOR_MS) break;
+    if (settled.overloaded || Date.now() + pauseMs > until) break;
     await scheduler.wait(pauseMs);
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
   }

@@ -3,7 +3,9 @@
 // weighed against: docs/decisions/2026-11-23-metering-beside-the-stream.md.
 
 import { withinMs } from '../platform/clock';
-import type { How } from './ending';
+import type { Client } from './client';
+import { onAbort } from './client';
+import type { How, StopWord } from './ending';
 
 /** Where the copy goes. */
 export interface Sink {
@@ -15,8 +17,9 @@ export interface Sink {
 export interface Flow {
   readonly body: ReadableStream<Uint8Array>;
   readonly sink: Sink;
-  /** Aborted when the client leaves. */
-  readonly client: AbortSignal;
+  /** Whether the answer has come to its own end, as far as was pushed. */
+  readonly isFinished: () => boolean;
+  readonly client: Client;
   /** Ends the upstream call. */
   readonly cancelUpstream: () => void;
   /** The last words to a client whose answer broke off; null where the format has none. */
@@ -27,8 +30,8 @@ export interface Flowing {
   readonly readable: ReadableStream<Uint8Array>;
   /** Resolves, never rejects, when nothing more will be read or written. */
   readonly ended: Promise<How>;
-  /** Ends the answer from this side. */
-  readonly stop: (how: Exclude<How, 'whole' | 'left'>) => void;
+  /** Ends the answer from this side; one whose client has left is no longer read on. */
+  readonly stop: (how: 'cut' | StopWord) => void;
 }
 
 /** Starts the flow; `readable` is the client's body. */
@@ -37,6 +40,7 @@ export function flow(given: Flow): Flowing {
   const identity = new IdentityTransformStream();
   const pace = new Pace();
   const stopping = new AbortController();
+  const letGo = Promise.withResolvers<void>();
   const metered = readLazily(toMeter, given.sink, pace);
   // JavaScript owns the writable side: that is how a leaving client is noticed.
   const piped = toClient
@@ -49,12 +53,16 @@ export function flow(given: Flow): Flowing {
       () => true,
       () => false,
     );
-  const ended = end({ ...given, writable: identity.writable, piped, metered, pace, stopping });
+  const running = { ...given, writable: identity.writable, piped, metered, pace, stopping };
+  const wasThere = !given.client.left.aborted;
+  const ended = end({ ...running, letGo: letGo.promise, wasThere });
   // A pipe that waits for its upstream does not notice that nobody reads any more.
-  const leave = (): void => stopping.abort();
-  if (given.client.aborted) leave();
-  else given.client.addEventListener('abort', leave, { once: true });
-  const stop: Flowing['stop'] = (how) => stopping.abort(how);
+  onAbort(given.client.left, () => stopping.abort());
+  onAbort(given.client.letGo, letGo.resolve);
+  const stop: Flowing['stop'] = (how) => {
+    stopping.abort(how);
+    letGo.resolve();
+  };
   return { readable: identity.readable, ended, stop };
 }
 
@@ -64,6 +72,10 @@ interface Running extends Flow {
   readonly metered: Promise<void>;
   readonly pace: Pace;
   readonly stopping: AbortController;
+  /** The upstream is no longer wanted by a client that has left. */
+  readonly letGo: Promise<void>;
+  /** When the answer began. */
+  readonly wasThere: boolean;
 }
 
 async function end(running: Running): Promise<How> {
@@ -78,13 +90,8 @@ async function end(running: Running): Promise<How> {
     }
     return (await say(running, 'cut')) ? 'cut' : 'left';
   }
-  if (client.aborted) {
-    // What has arrived was delivered or nearly so: it is read before the upstream is let go.
-    await scheduler.wait(READ_OUT_MS);
-    cancelUpstream();
-    await withinMs(metered, READ_OUT_MS);
-    return 'left';
-  }
+  if (!stopping.signal.aborted && client.drains) await noticeLeaving(running);
+  if (client.left.aborted) return letGo(running);
   const how: How = stopping.signal.aborted ? (stopping.signal.reason as How) : 'cut';
   cancelUpstream();
   await withinMs(metered, READ_OUT_MS);
@@ -95,6 +102,24 @@ async function end(running: Running): Promise<How> {
     return 'whole';
   }
   return (await say(running, how)) ? how : 'left';
+}
+
+/** A pipe that failed while its upstream lives on has lost its client, whatever else is known. */
+async function noticeLeaving({ metered, client }: Running): Promise<void> {
+  if ((await withinMs(metered, READ_OUT_MS)) === 'late') client.leave();
+}
+
+/** The client has left: the upstream goes too, or is read on as long as it may be. */
+async function letGo(running: Running): Promise<How> {
+  const { metered, isFinished, client, cancelUpstream, wasThere } = running;
+  // What has arrived was delivered or nearly so: it is read before the upstream is let go.
+  await withinMs(metered, READ_OUT_MS);
+  const hasHadAll = wasThere && isFinished();
+  const isDrained = client.drains && !hasHadAll;
+  if (isDrained) await Promise.race([metered, running.letGo]);
+  cancelUpstream();
+  await withinMs(metered, READ_OUT_MS);
+  return isDrained ? 'drained' : 'left';
 }
 
 /** How long a client's leaving may be used to read what has already come. */
@@ -108,7 +133,7 @@ async function say(running: Running, how: How): Promise<boolean> {
   const writer = writable.getWriter();
   if (lastWords === null) {
     await writer.abort(new Error('the upstream broke off')).catch(ignore);
-    return !client.aborted;
+    return !client.left.aborted;
   }
   const said = writer.write(lastWords(how)).then(
     () => true,

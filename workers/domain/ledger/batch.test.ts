@@ -88,6 +88,27 @@ describe('batches', () => {
   });
 });
 
+describe('a batch that is full', () => {
+  const state = { ...newState(), lastSeq: 5, lastEntry: 2 };
+  const mark = { seq: 3, entry: 0, left: [1, 2, 3] };
+
+  it('leaves for the next one what was left before', () => {
+    const first = cutBatch(mark, state, { ...FACTS, max: 2 });
+    expect(first).toMatchObject({ seqs: [1, 2], entries: [], mark: { ...mark, left: [3] } });
+    const second = cutBatch(first?.mark ?? mark, state, { ...FACTS, max: 2 });
+    expect(second).toMatchObject({ seqs: [3, 4], mark: { seq: 4, entry: 0, left: [] } });
+  });
+});
+
+describe('a batch of entries alone', () => {
+  it('says that rows above its mark are in later batches', () => {
+    const state = { ...newState(), lastSeq: 5, lastEntry: 1 };
+    const batch = cutBatch({ seq: 5, entry: 0, left: [] }, state, FACTS);
+    if (batch === null) throw new Error('nothing was cut');
+    expect([batch.seqs, batch.entries, firstSeqFrom(batch)]).toEqual([[], [1], 6]);
+  });
+});
+
 function numbers(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index + 1);
 }

@@ -34,7 +34,10 @@ export interface RequestSizes {
   readonly media: { readonly small: number; readonly medium: number; readonly large: number };
   /** The longest cache lifetime that a `cache_control` asks for. */
   readonly cacheTtl: 'none' | '5m' | '1h';
-  /** Declared server tools (search, fetch, code): how many calls they may make together. */
+  /**
+   * Declared server tools (search, fetch, code): how many calls they may make together; one that
+   * fetches whole pages counts for each 10,000 tokens that it may bring in.
+   */
   readonly serverToolUses: number;
 }
 

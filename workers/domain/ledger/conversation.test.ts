@@ -20,6 +20,7 @@ import {
   conversationOfRow,
   fromJson,
   giveBack,
+  KNOWN_OPEN_MAX,
   learn,
   noConversations,
   recall,
@@ -79,6 +80,19 @@ describe('a known conversation', () => {
     expect(recall(book, ASKED)).not.toBeNull();
   });
 
+  it(`is recalled beside fewer than ${KNOWN_OPEN_MAX} known ones that are open, and any others`, () => {
+    const tags = Array.from({ length: KNOWN_OPEN_MAX }, (_, n) => `t${n}`);
+    const book = bookOf(known('a', 99), ...tags.map((tag, n) => known(tag, n + 1)));
+    for (let n = 0; n < 50; n += 1) take(book, { tag: `new${n}`, model: MODEL });
+    for (const tag of tags) {
+      expect(recall(book, ASKED)).not.toBeNull();
+      take(book, { tag, model: MODEL });
+    }
+    expect(recall(book, ASKED)).toBeNull();
+    giveBack(book, { tag: 't3', model: MODEL });
+    expect(recall(book, ASKED)).not.toBeNull();
+  });
+
   it('cannot be given back more often than it was taken', () => {
     const book = bookOf(known('a', 1));
     take(book, ASKED);
@@ -125,6 +139,12 @@ describe('the book', () => {
     for (const row of rows.slice(500)) learn(again, row);
     expect(toJson(again)).toEqual(toJson(bookOf(...rows)));
     expect(again.open.size).toBe(0);
+  });
+
+  it('is written down by row number, each once, whatever was learned first', () => {
+    const saved = toJson(bookOf(known('b', 3), known('a', 2), known('a', 1)));
+    expect(saved).toEqual([known('a', 2), known('b', 3)]);
+    expect([...fromJson(saved).known.values()]).toEqual(saved);
   });
 
   it('is empty after a checkpoint that knows of no conversations', () => {

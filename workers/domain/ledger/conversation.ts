@@ -7,6 +7,12 @@ import type { Usage } from '../usage/tokens';
 import type { RequestSizes } from './calls';
 import type { RequestRow } from './row';
 
+/**
+ * So many open requests of a wallet are held by what is known; with more open, others are cold.
+ * Who warms many conversations and then replaces their text passes no more bounds at once.
+ */
+export const KNOWN_OPEN_MAX = 8;
+
 /** More are not kept; the one whose last request is the oldest goes first. */
 export const CONVERSATIONS_MAX = 256;
 
@@ -45,13 +51,20 @@ export function noConversations(): KnownConversations {
 
 /**
  * The last prompt of a conversation with this model. null, so held as cold: nothing is known, or
- * another request of the conversation is open. One at a time, because each may add new text to the
- * same known prompt.
+ * another request of the conversation is open, or too many known ones are. One at a time, because
+ * each may add new text to the same known prompt.
  */
 export function recall(book: KnownConversations, conversation: ConversationKey): LastPrompt | null {
+  const { known, open } = book;
   const name = nameOf(conversation);
-  const found = book.known.get(name);
-  return found === undefined || book.open.has(name) ? null : found;
+  const found = known.get(name);
+  if (found === undefined || open.has(name)) return null;
+  let openKnown = 0;
+  for (const other of open.keys()) {
+    if (known.has(other)) openKnown += 1;
+    if (openKnown >= KNOWN_OPEN_MAX) return null;
+  }
+  return found;
 }
 
 /** Counts a request as open: each that has a tag, after its `recall`, and again at waking. */
@@ -112,7 +125,7 @@ export function fromJson(saved: readonly KnownConversation[] | undefined): Known
 }
 
 /** The longest prompt of a request's attempts; with several, they are not one prompt's parts. */
-function promptTokensOf({ entries }: Usage): number {
+export function promptTokensOf({ entries }: Usage): number {
   return entries.reduce((longest, { counts }) => {
     const { input, cacheWrite5m, cacheWrite1h, cacheRead } = counts;
     return Math.max(longest, input + cacheWrite5m + cacheWrite1h + cacheRead);

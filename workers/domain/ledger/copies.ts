@@ -44,8 +44,8 @@ export interface KeyCopy extends Versioned {
 }
 
 /**
- * What becomes of an answer whose client has gone: the upstream is let go at once, or read on for at
- * most 15 s, so that what it used is known rather than estimated.
+ * What becomes of an answer whose client has gone: the upstream is let go at once, or read on for
+ * at most 15 s, so that what it used is known rather than estimated.
  */
 export type WhenClientLeaves = 'cancel' | 'drain';
 

@@ -112,12 +112,15 @@ export interface LimitsInForce {
 /** Fits windows and book to the limits and the zone in force. Before each decision and answer. */
 export function alignTo(
   counted: Counted & { readonly open: ReadonlyMap<number, RequestRow> },
-  { limits, timeZone, now, rowsSince }: LimitsInForce,
+  { limits, timeZone, now: shown, rowsSince }: LimitsInForce,
 ): void {
+  // A reading that is not remembered must not decide what is forgotten.
+  const now = Math.min(shown, counted.lastSeenAt);
   for (const [holder, set] of limits) {
     const added = alignCounters(countersOf(counted, holder), set);
     if (added.length === 0) continue;
-    const longestMs = Math.max(...added.map(({ window }) => window.spanMs));
+    // An entry leaves with its bucket.
+    const longestMs = Math.max(...added.map(({ window }) => window.spanMs + window.bucketMs));
     for (const row of rowsSince(now - longestMs)) {
       if (!holdersOf(row).includes(holder)) continue;
       for (const { kind, window } of added) {
@@ -130,6 +133,11 @@ export function alignTo(
   for (const row of counted.open.values()) {
     postToBook(counted.book, { ...postingOf(row), heldNanos: heldBy(row) });
   }
+}
+
+/** Leaves out all windows; the rows bring back each one that a limit names. */
+export function forgetWindows({ counters }: Pick<Counted, 'counters'>): void {
+  for (const each of counters.values()) alignCounters(each, {});
 }
 
 /** Windows by holder, for a checkpoint. */

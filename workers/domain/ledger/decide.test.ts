@@ -62,7 +62,8 @@ describe('checkKey', () => {
     [{ ...COPIES, wallet: walletCopy(OWNER, { status: 'suspended' }) }, HASH, 'wallet-suspended'],
     [{ ...COPIES, wallet: walletCopy(OWNER, { status: 'deleted' }) }, HASH, 'wallet-suspended'],
   ])('refuses %j with %j as %s', (copies, hash, why) => {
-    expect(checkKey(copies, hash, NOW)).toMatchObject({ why });
+    const kind = why.endsWith('-suspended') ? 'forbidden' : 'unauthenticated';
+    expect(checkKey(copies, hash, NOW)).toEqual({ kind, why });
   });
 
   it('tells nobody with a wrong hash how the key, its user or its wallet stand', () => {
@@ -118,7 +119,9 @@ describe('decideSettle', () => {
 
   it('throws for a negative cost, which only a bug makes', () => {
     const made = { closing: 'completed', certainty: 'reported', costNanos: nanos(-1) } as const;
-    expect(() => decideSettle(null, made, NOW)).toThrow(RangeError);
+    expect(() => decideSettle(null, made, NOW)).toThrow(new RangeError('a cost is never negative'));
+    const free = { ...made, costNanos: ZERO_NANOS };
+    expect(decideSettle(null, free, NOW)).toMatchObject({ do: 'close' });
   });
 
   it('writes a correction that names both closings and is the request’s own', () => {
@@ -167,6 +170,12 @@ describe('recover', () => {
   });
 });
 
+describe('recover of a row that no admit opened', () => {
+  it('charges nothing: nothing is known of it', () => {
+    expect(recover({ ...openedRow(), opened: null }, NOW).costNanos).toBe(0);
+  });
+});
+
 describe('decideProgress', () => {
   it('goes on while the key may, or while nothing is known of it', () => {
     expect(decideProgress(openedRow(), COPIES, NOW)).toEqual({ state: 'open' });
@@ -185,6 +194,13 @@ describe('decideProgress', () => {
     for (const copies of fallen) {
       const stop = { state: 'stop', closing: 'revoked' };
       expect(decideProgress(openedRow(), copies, NOW)).toEqual(stop);
+    }
+  });
+
+  it('says stop for a request that someone has stopped, even where the key is not known', () => {
+    const stopped = { ...openedRow(), stoppedBy: 'usr_admin' };
+    for (const copies of [COPIES, null]) {
+      expect(decideProgress(stopped, copies, NOW)).toEqual({ state: 'stop', closing: 'stopped' });
     }
   });
 

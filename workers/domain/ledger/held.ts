@@ -3,11 +3,21 @@
 // let in, admission.ts.
 
 import type { Nanos } from '../money';
-import { addNanos, ZERO_NANOS } from '../money';
+import { addNanos, nanos, ZERO_NANOS } from '../money';
 import { priceUsage } from '../pricing/price';
+import type { UsageFlag } from '../usage/tokens';
 import type { ExtendAnswer, ExtendCall, LeaseHold, ProgressCall } from './calls';
+import { promptTokensOf } from './conversation';
 import { LEASE_MS } from './decide';
-import { afterMessageStart, extendHold, holdTotal, overrunOf, wariness } from './hold';
+import {
+  afterMessageStart,
+  extendHold,
+  holdTotal,
+  overrunOf,
+  TOOL_RESULT_TOKENS,
+  wariness,
+  WARY_MS,
+} from './hold';
 import type { RequestRow, RowHold } from './row';
 
 /** What the open row takes from what is available. */
@@ -15,19 +25,43 @@ export function heldBy({ hold, progress }: RequestRow): Nanos {
   return hold === undefined ? ZERO_NANOS : holdTotal(hold.parts, progress?.costNanos ?? ZERO_NANOS);
 }
 
-/** What of a row's cost is above what was set aside for it; of a row without a hold nothing. */
+/**
+ * What of a row's cost is above what was set aside for it; of a row without a hold nothing. What a
+ * report of less input gave back to others no longer stands for its output.
+ */
 export function overrunOfRow({ hold }: RequestRow, costNanos: Nanos): Nanos {
   if (hold === undefined) return ZERO_NANOS;
-  const { parts, setAsideNanos } = hold;
-  return overrunOf({ costNanos, boundNanos: addNanos(setAsideNanos, parts.outputNanos) });
+  const { inputNanos, toolsNanos, outputNanos } = hold.parts;
+  const asideNanos = nanos(Math.min(hold.setAsideNanos, addNanos(inputNanos, toolsNanos)));
+  return overrunOf({ costNanos, boundNanos: addNanos(asideNanos, outputNanos) });
 }
 
 /** Until when (Unix ms) the wallet is wary after these figures; null: they do not make it so. */
 export function waryAfter(row: RequestRow, now: number): number | null {
+  const { hold } = row;
+  if (hold === undefined) return null;
   const trueInputNanos = trueInputOf(row);
-  if (trueInputNanos === null || row.hold === undefined) return null;
-  return wariness({ trueInputNanos, boundInputNanos: row.hold.boundNanos, now });
+  if (trueInputNanos === null) return passesAtOtherTerms(row, hold) ? now + WARY_MS : null;
+  return wariness({ trueInputNanos, boundInputNanos: hold.boundNanos, now });
 }
+
+/**
+ * Whether another model, or the same at terms without a price, has read clearly more than was
+ * bounded. Its prices say nothing of the bound, and it may count the same text by 30 % more.
+ */
+function passesAtOtherTerms({ opened, closed, known }: RequestRow, hold: RowHold): boolean {
+  if (opened === null || closed === null || known?.certainty !== 'reported') return false;
+  const { usage } = closed;
+  if (!usage.flags.every((flag) => OTHER_TERMS.has(flag))) return false;
+  const toolTokens = opened.sizes.serverToolUses * TOOL_RESULT_TOKENS;
+  return promptTokensOf(usage) * 10 > (hold.inputTokens + toolTokens) * 13;
+}
+
+const OTHER_TERMS: ReadonlySet<UsageFlag> = new Set([
+  'model-differs',
+  'model-unknown',
+  'terms-unknown',
+]);
 
 /** Input and server tools as reported; null: not known as simply that. */
 function trueInputOf({ opened, closed, known, admittedAt }: RequestRow): Nanos | null {

@@ -7,7 +7,7 @@ import { priceUsage } from '../pricing/price';
 import { HOUR_MS } from '../time';
 import type { AskedTerms, RequestSizes } from './calls';
 import type { LastPrompt } from './conversation';
-import { boundsOf, decideHold, holdTotal, overrunOf, wariness } from './hold';
+import { boundsOf, decideHold, holdTotal, leastHold, overrunOf, wariness } from './hold';
 
 const NO_MEDIA = { small: 0, medium: 0, large: 0 };
 const LAST: LastPrompt = { textBytes: 54_000, media: NO_MEDIA, promptTokens: 14_000 };
@@ -66,6 +66,10 @@ describe('the bound of the input', () => {
     const conversation = { textBytes: 0, media, promptTokens: 10 };
     const bounds = boundsFor({ conversation, sizes: { textBytes: 0, media } });
     expect(bounds.inputTokens).toBe(100 * 1_600);
+    const documents = { small: 0, medium: 0, large: 2 };
+    const shown = { ...conversation, media: documents };
+    const again = boundsFor({ conversation: shown, sizes: { textBytes: 0, media: documents } });
+    expect(again.inputTokens).toBe(2 * 100_000);
   });
 
   it('adds a call and 10,000 tokens for each use of a server tool', () => {
@@ -88,6 +92,12 @@ describe('the bound of the input', () => {
     expect(at(196_000, 0)).toBe(500_000);
     expect(at(196_002, 0)).toBe(2_500_000);
     expect(at(180_000, 1)).toBe(2_500_000);
+  });
+
+  it('has a price also for the output of a prompt of nothing', () => {
+    const conversation = { textBytes: 0, media: NO_MEDIA, promptTokens: 0 };
+    const bounds = boundsFor({ conversation, sizes: { textBytes: 0 } });
+    expect([bounds.inputTokens, bounds.outputPicosPerToken]).toEqual([0, 20_000_000]);
   });
 
   it('is cut at a million dollars a part, above which no request is charged', () => {
@@ -129,6 +139,13 @@ describe('the terms that were asked for', () => {
     expect(output({ geo: 'moon' })).toBe(2 * 22_000_000);
     expect(output({ speed: 'constructor' })).toBe(2 * 40_000_000);
   });
+
+  it('are compared as fractions', () => {
+    const speed = { brisk: [11, 10], fast: [6, 5], slow: [1, 2] } as const;
+    const price = { ...rowOf('claude-opus-5-5'), speed };
+    const asked = { ...PLAIN, speed: 'warp' };
+    expect(boundsFor({ price, asked }).outputPicosPerToken).toBe(48_000_000);
+  });
 });
 
 describe('the most output', () => {
@@ -138,6 +155,29 @@ describe('the most output', () => {
     expect([max(500), max(200_000), max(null)]).toEqual([500, 128_000, 128_000]);
     expect(max(128_000, 'claude-haiku-4-5')).toBe(64_000);
     expect([max(-5), max(0.5), max(1e300)]).toEqual([0, 1, 128_000]);
+  });
+});
+
+describe('the least that a request takes', () => {
+  const least = (maxTokens: number, stream: boolean) =>
+    leastHold(boundsFor({ sizes: { maxTokens, serverToolUses: 1 } }), stream);
+
+  it('is its prompt and the smallest slice of output, all of it where that is less', () => {
+    const { inputNanos, toolsNanos, likelyInputNanos } = boundsFor({
+      sizes: { serverToolUses: 1 },
+    });
+    const outputNanos = 1_024 * 20_000;
+    expect(least(128_000, true)).toEqual({
+      outputTokens: 1_024,
+      neededNanos: likelyInputNanos + outputNanos,
+      holdNanos: inputNanos + toolsNanos + outputNanos,
+    });
+    expect(least(1_023, true).outputTokens).toBe(1_023);
+  });
+
+  it('is the whole of max_tokens for JSON', () => {
+    expect(least(1_025, false).outputTokens).toBe(1_025);
+    expect(least(7, false).outputTokens).toBe(7);
   });
 });
 

@@ -37,18 +37,20 @@ const UNSEEN_TOKENS = 2_000;
 /**
  * The most that an inline item is taken to cost, by size class. An image of the largest size that
  * is not scaled down (3.75 megapixels) is 5,000 tokens by the vendor's width × height / 750. A page
- * of a document is some 2,500: above 64 kB stand up to 10 pages, above 1 MB up to 40. More pages
- * are possible; then the bound is passed, which shows as overrun.
+ * of a document is some 2,500, and documents count as large: 40 pages. More pages are possible;
+ * then the bound is passed, which shows as overrun.
  */
 const MEDIA_TOKENS_MAX = { small: 5_000, medium: 25_000, large: 100_000 } as const;
-/** One token a byte also here; above, the longest prompt that any model takes. */
-const WARY_MEDIA_TOKENS = { small: 65_536, medium: 1_000_000, large: 1_000_000 } as const;
+/** Media of a known conversation may have been replaced by as many others; a document by any. */
+const KNOWN_MEDIA_TOKENS = { ...LIKELY_MEDIA_TOKENS, large: MEDIA_TOKENS_MAX.large } as const;
+/** Any item may fill the longest prompt that any model takes: no size tells how many pages. */
+const WARY_MEDIA_TOKENS = { small: 1_000_000, medium: 1_000_000, large: 1_000_000 } as const;
 /** No model takes a longer prompt; what is longer is refused upstream and costs nothing. */
 const PROMPT_TOKENS_MAX = 1_000_000;
 /** What one call of a server tool adds to the prompt (ledger.md, U). */
-const TOOL_RESULT_TOKENS = 10_000;
+export const TOOL_RESULT_TOKENS = 10_000;
 /** How long a wallet that has passed its bound is held at one token a byte. */
-const WARY_MS = 24 * HOUR_MS;
+export const WARY_MS = 24 * HOUR_MS;
 /** Fastest output of any model, in tokens a second, where its price row says nothing else. */
 const TOP_TOKENS_PER_SECOND = 300;
 /** No request is charged more (price.ts), so none needs to be held by more. */
@@ -120,7 +122,7 @@ function uncutTokensMax({ sizes, conversation, isWary }: BoundsQuestion): number
   const newBytes = Math.max(0, textBytes - conversation.textBytes);
   const newTokens = newBytes + mediaTokens(newMedia(sizes, conversation), MEDIA_TOKENS_MAX);
   const leastTokens =
-    Math.ceil(textBytes / KNOWN_BYTES_PER_TOKEN) + mediaTokens(media, LIKELY_MEDIA_TOKENS);
+    Math.ceil(textBytes / KNOWN_BYTES_PER_TOKEN) + mediaTokens(media, KNOWN_MEDIA_TOKENS);
   return Math.max(conversation.promptTokens + newTokens, leastTokens);
 }
 

@@ -12,6 +12,7 @@ import {
   PRICE,
   settleCall,
 } from '../../../tests/support/ledger';
+import { nanos } from '../money';
 import { MINUTE_MS } from '../time';
 import { answerOf, closedOf, freeLease, leaseOf, openedOf, openRow, strangerRow } from './lease';
 
@@ -62,10 +63,31 @@ describe('an opened row', () => {
     expect(() => answerOf(row)).toThrow('row 4 is open');
   });
 
+  it('of which nothing is held stands for a lease without a hold', () => {
+    if (opened === null) throw new Error('not opened');
+    const { hold: _, ...row } = openRow(opened, { seq: 4, now: NOW, hold: HOLD });
+    expect(leaseOf(row, opened, OWNER.walletId)).not.toHaveProperty('hold');
+  });
+
+  it('answers, once closed, its first closing at the best-known cost', () => {
+    if (opened === null) throw new Error('not opened');
+    const first = { certainty: 'recovered', costNanos: nanos(5) } as const;
+    const known = { certainty: 'reported', costNanos: nanos(7) } as const;
+    const row = openRow(opened, { seq: 4, now: NOW, hold: HOLD });
+    const outcome = { ...first, closing: 'recovered', closedAt: NOW } as const;
+    expect(answerOf({ ...row, outcome, known })).toEqual({ closing: 'recovered', ...known });
+    expect(() => answerOf({ ...row, outcome })).toThrow('row 4 is open');
+    expect(() => answerOf({ ...row, known })).toThrow('row 4 is open');
+  });
+
   it('does not exist for class free nor without a model', () => {
     expect(openedOf({ ...call, class: 'free' }, FACTS)).toBeNull();
     const admission = { ...FACTS.admission, model: null, price: null };
     expect(openedOf(call, { ...FACTS, admission })).toBeNull();
+    for (const lacks of [{ model: null }, { price: null }]) {
+      const lacking = { ...FACTS.admission, ...lacks };
+      expect(openedOf(call, { ...FACTS, admission: lacking })).toBeNull();
+    }
   });
 });
 

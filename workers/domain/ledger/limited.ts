@@ -7,7 +7,7 @@ import { WINDOW_KINDS } from '../limits/limit-set';
 import type { BudgetFigure } from '../limits/budget';
 import { budgetFigure } from '../limits/budget';
 import { windowFigures } from '../limits/counters';
-import type { Holder, LimitFacts, ScopedCall } from '../limits/limits';
+import type { Holder, LimitFacts, MoneyFacts, ScopedCall } from '../limits/limits';
 import { figuresOf, moneyLeft } from '../limits/limits';
 import type { UsageDocument } from '../limits/notice';
 import { capHeaders, tightestCap, usageDocument, windowHeaders } from '../limits/notice';
@@ -78,10 +78,7 @@ export function scopedCallOf(call: AdmitCall, models: readonly string[]): Scoped
 }
 
 /** What balance and limits of money leave for new holds. */
-export function availableWithin(
-  state: WalletState,
-  facts: LimitFacts & { readonly families: readonly string[] },
-): Nanos {
+export function availableWithin(state: WalletState, facts: MoneyFacts): Nanos {
   const available = subtractNanos(state.balanceNanos, state.heldNanos);
   const left = moneyLeft(facts);
   return left === null ? available : nanos(Math.min(available, left));

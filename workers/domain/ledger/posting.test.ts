@@ -39,6 +39,11 @@ describe('postings', () => {
     );
   });
 
+  it('come to their sum, each by its own sign', () => {
+    const of = (amount: number) => ({ book: 'wallet', amountNanos: nanos(amount) }) as const;
+    expect([sumOf([of(7), of(-2)]), sumOf([of(-7)]), sumOf([])]).toEqual([5, -7, 0]);
+  });
+
   it('of what moved nothing are none', () => {
     expect(postingsOfRow(OPEN)).toEqual([]);
     expect(postingsOfRow(closedAt(0))).toEqual([]);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { idOf, NOW, ownerOf, PRICE } from '../../../tests/support/ledger';
 import { nanos } from '../money';
 import { MINUTE_MS } from '../time';
-import { HISTOGRAM_BUCKETS } from '../usage/histogram';
+import { addHistograms, emptyHistogram, HISTOGRAM_BUCKETS, histogramOf } from '../usage/histogram';
 import type { TokenCounts } from '../usage/tokens';
 import type { Closing } from './calls';
 import { rollupDeltas, sumByKey } from './rollup';
@@ -158,6 +158,29 @@ describe('rollups', () => {
         expect(sum(({ total }) => total.reduce((all, n) => all + n, 0))).toBe(list.length);
       }),
     );
+  });
+
+  it('count each first byte that came in the bucket of its time', () => {
+    fc.assert(
+      fc.property(fc.array(ended, { maxLength: 20 }), (list) => {
+        const deltas = rollupDeltas({ rows: list.map(rowOf), corrections: [], ownerId });
+        const sum = deltas
+          .map(({ firstByte }) => firstByte)
+          .reduce(addHistograms, emptyHistogram());
+        const each = list.map(({ firstByteMs }) => histogramOf(firstByteMs));
+        expect(sum).toEqual(each.reduce(addHistograms, emptyHistogram()));
+      }),
+    );
+  });
+
+  it('follow the closing that the best-known settle named', () => {
+    const [end] = fc.sample(ended, { numRuns: 1, seed: 1 });
+    if (end === undefined) throw new Error('no sample');
+    const before = rowOf({ ...end, closing: 'client-left' });
+    const { closed } = rowOf({ ...end, closing: 'completed' });
+    const corrections = [{ before, after: { ...before, closed } }];
+    const deltas = rollupDeltas({ rows: [before], corrections, ownerId });
+    expect(deltas).toMatchObject([{ closing: 'completed', requests: 1 }]);
   });
 
   it('begin at whole quarters of an hour and are dated by admit', () => {

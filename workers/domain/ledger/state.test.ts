@@ -320,6 +320,17 @@ describe('holds', () => {
     expect(beyond.state.waryUntil).toBe(NOW + 24 * HOUR_MS);
   });
 
+  it('follow what a correction has shown, as they follow a first closing', () => {
+    const ledger = running();
+    ledger.settle(settleCall({ ...REQUEST, keyId: OWNER.keyId }, { certainty: 'estimated' }));
+    expect([ledger.state.conversations.known.size, ledger.state.waryUntil]).toEqual([0, 0]);
+    ledger.wallClock += SECOND_MS;
+    ledger.settle(reported(5_000, 1));
+    const known = [...ledger.state.conversations.known.values()];
+    expect(known).toMatchObject([{ tag: 'talk', promptTokens: 5_000 }]);
+    expect(ledger.state.waryUntil).toBe(NOW + SECOND_MS + 24 * HOUR_MS);
+  });
+
   it('and overrun of a checkpoint that did not know them are none', () => {
     const ledger = running();
     ledger.settle(reported(10, 1));
@@ -349,7 +360,11 @@ describe('rebuild', () => {
     take(ledger, { do: 'settle', who: 1, cost: 1, sure: true, input: 0 }, 1);
     ledger.wallClock -= 20_000;
     expect(ledger.rebuiltFrom(null).lastSeenAt).toBe(NOW + 20_000);
+    ledger.wallClock += 30_000;
+    ledger.credit(creditCall('txn_late'));
+    ledger.wallClock -= 30_000;
+    expect(ledger.rebuiltFrom(null).lastSeenAt).toBe(NOW + 30_000);
     const leapt = { ...checkpoint, lastSeenAt: NOW + 50 * HOUR_MS };
-    expect(ledger.rebuiltFrom(leapt).lastSeenAt).toBe(NOW + 20_000);
+    expect(ledger.rebuiltFrom(leapt).lastSeenAt).toBe(NOW + 30_000);
   });
 });

@@ -2,8 +2,8 @@
 // A checkpoint is the same fold cut off at a row; waking is the checkpoint and the rows after it.
 
 import type { KeyId, RequestId } from '../ids';
-import type { BudgetJson } from '../limits/budget';
-import { bookFromJson, bookToJson, emptyBook } from '../limits/budget';
+import type { BudgetBook, BudgetJson } from '../limits/budget';
+import { bookFromJson, bookToJson, emptyBook, rezoned } from '../limits/budget';
 import type { CountersJson } from '../limits/counters';
 import type { Nanos } from '../money';
 import { addNanos, subtractNanos, ZERO_NANOS } from '../money';
@@ -26,6 +26,7 @@ import {
   countersForCheckpoint,
   countersFromCheckpoint,
   countRow,
+  forgetWindows,
 } from './counting';
 import { heldBy, overrunOfRow, waryAfter } from './held';
 import { postingsOfEntry, postingsOfRow, sumOf } from './posting';
@@ -113,8 +114,9 @@ export interface Stored {
 }
 
 /** The state that was lost with the memory: a checkpoint and what came after it. */
-export function rebuild({ checkpoint, rows, entries, wallClock, timeZone }: Stored): WalletState {
-  const state = checkpoint === null ? emptyState(timeZone) : stateOf(checkpoint, timeZone);
+export function rebuild(stored: Stored): WalletState {
+  const { checkpoint, rows, entries, wallClock, timeZone } = stored;
+  const state = checkpoint === null ? emptyState(timeZone) : stateOf(checkpoint, stored);
   const firstClosed = new Map<number, RequestRow>();
   for (const { change } of entries) {
     if (change && !firstClosed.has(change.before.seq)) {
@@ -129,15 +131,24 @@ export function rebuild({ checkpoint, rows, entries, wallClock, timeZone }: Stor
   for (const entry of entries) foldEntry(state, entry);
   const closings = rows.map((row) => row.outcome?.closedAt ?? row.admittedAt);
   const times = [state.lastSeenAt, ...closings, ...entries.map((entry) => entry.at)];
-  state.lastSeenAt = lastSeenAtWaking(wallClock, times);
+  const lastSeenAt = lastSeenAtWaking(wallClock, times);
+  // Windows that a misread clock has emptied are no good; the rows bring them back at their use.
+  if (lastSeenAt < state.lastSeenAt) forgetWindows(state);
+  state.lastSeenAt = lastSeenAt;
   return state;
 }
 
 /** The fold up to a checkpoint; its open rows are folded as rows after it. */
-function stateOf(checkpoint: Checkpoint, timeZone: string | undefined): WalletState {
+function stateOf(
+  checkpoint: Checkpoint,
+  { timeZone, wallClock }: Pick<Stored, 'timeZone' | 'wallClock'>,
+): WalletState {
+  const { book: saved, lastSeenAt } = checkpoint;
+  // A time that is not believed is not the one at which its sums were running.
+  const savedAt = Math.min(lastSeenAt, lastSeenAtWaking(wallClock, [lastSeenAt]));
   return {
     ...emptyState(timeZone),
-    ...(checkpoint.book === undefined ? {} : { book: bookFromJson(checkpoint.book) }),
+    ...(saved === undefined ? {} : { book: bookOf(saved, timeZone, savedAt) }),
     counters: countersFromCheckpoint(checkpoint.counters),
     balanceNanos: checkpoint.balanceNanos,
     lastSeq: checkpoint.seq,
@@ -145,8 +156,16 @@ function stateOf(checkpoint: Checkpoint, timeZone: string | undefined): WalletSt
     conversations: fromJson(checkpoint.conversations),
     waryUntil: checkpoint.waryUntil ?? 0,
     keys: new Map(checkpoint.keys.map(([id, totals]) => [id, { ...NOTHING_USED, ...totals }])),
-    lastSeenAt: checkpoint.lastSeenAt,
+    lastSeenAt,
   };
+}
+
+/** In the zone that is in force: the rows after the checkpoint are dated in it, each for itself. */
+function bookOf(saved: BudgetJson, timeZone: string | undefined, savedAt: number): BudgetBook {
+  const book = bookFromJson(saved);
+  return timeZone === undefined || book.timeZone === timeZone
+    ? book
+    : rezoned(book, timeZone, savedAt);
 }
 
 /** The state as a checkpoint. */

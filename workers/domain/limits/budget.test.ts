@@ -104,6 +104,30 @@ describe('a budget', () => {
     expect(figure(book, { period: 'total', now: NOON }).spentNanos).toBe(375);
   });
 
+  it('keeps two days apart whose requests begin and end in turns', () => {
+    const book = emptyBook(ZONE);
+    const [before, after] = [NOON + 12 * HOUR_MS - 1, NOON + 12 * HOUR_MS];
+    for (let turn = 0; turn < 3; turn += 1) {
+      post(book, { at: before, heldNanos: nanos(100) });
+      post(book, { at: after, heldNanos: nanos(7) });
+      expect(figure(book, { period: 'day', now: before }).heldNanos).toBe(100);
+      expect(figure(book, { period: 'day', now: after, family: 'opus' }).heldNanos).toBe(7);
+      post(book, { at: before, heldNanos: nanos(-100), spentNanos: nanos(90) });
+      post(book, { at: after, heldNanos: nanos(-7), spentNanos: nanos(5) });
+    }
+    expect(figure(book, { period: 'day', now: before })).toMatchObject({ spentNanos: 270 });
+    expect(figure(book, { period: 'day', now: after })).toMatchObject({ spentNanos: 15 });
+    expect(figure(book, { period: 'week', now: after })).toMatchObject({
+      spentNanos: 285,
+      heldNanos: 0,
+    });
+    const lengths = [...book.sums.values()].map((sums) => sums.length);
+    expect(lengths.toSorted((a, b) => a - b)).toEqual([
+      ...Array.from({ length: 18 }, () => 1),
+      ...Array.from({ length: 6 }, () => 2),
+    ]);
+  });
+
   it('finds the running period again after a leap of the clock that is not remembered', () => {
     const book = emptyBook(ZONE);
     post(book, { at: NOON, spentNanos: nanos(300) });

@@ -29,8 +29,8 @@ export interface BudgetBook {
   readonly sums: Map<string, BudgetSum[]>;
   /** The latest periods that were looked up: finding one takes far longer than a sum. */
   readonly recent: Map<CalendarPeriod, Period[]>;
-  /** The same of all at once, for the instant that was last asked for. */
-  dates: Dates | null;
+  /** The same of all kinds together, the latest looked up first. */
+  dates: readonly Dates[];
   /** By holder and family: the sums posted to last, found without making their names. */
   readonly lines: Map<string, Map<string, Line>>;
 }
@@ -83,7 +83,7 @@ export interface BudgetFigure {
 
 /** A book in which nothing was spent. */
 export function emptyBook(timeZone: string): BudgetBook {
-  return { timeZone, sums: new Map(), recent: new Map(), dates: null, lines: new Map() };
+  return { timeZone, sums: new Map(), recent: new Map(), dates: [], lines: new Map() };
 }
 
 /**
@@ -230,17 +230,18 @@ function sumOf(book: BudgetBook, name: string, dates: Period): BudgetSum {
   return fresh;
 }
 
-/** The running periods at `at` (Unix ms): the same object as long as they are the same periods. */
+/** The periods that hold `at` (Unix ms): as long as they are the same ones, the same object. */
 function datesAt(book: BudgetBook, at: number): Dates {
-  const known = book.dates;
-  if (known !== null && known.startsAt <= at && at < known.endsAt) return known;
+  for (const known of book.dates) {
+    if (known.startsAt <= at && at < known.endsAt) return known;
+  }
   const periods = PERIODS.map((period) =>
     period === 'total' ? ALL_TIME : periodOf(book, period, at),
   );
   const startsAt = Math.max(...periods.map((each) => each.startsAt));
   const endsAt = Math.min(...periods.map((each) => each.endsAt));
   const dates = { startsAt, endsAt, periods };
-  book.dates = dates;
+  book.dates = [dates, ...book.dates.slice(0, PERIODS_KEPT - 1)];
   return dates;
 }
 

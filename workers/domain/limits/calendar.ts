@@ -15,6 +15,7 @@ const DAY_MS = 24 * HOUR_MS;
 /** No zone was ever further from UTC than this, its changes included. */
 const OFFSET_MAX_MS = 26 * HOUR_MS;
 const ZONES_MAX = 64;
+const LATEST_MAX = 3 * ZONES_MAX;
 const ZONE_NAME = /^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/;
 
 /**
@@ -23,6 +24,19 @@ const ZONE_NAME = /^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/;
  * Throws RangeError when there is no such zone: check with `isTimeZone` first.
  */
 export function periodAt(period: CalendarPeriod, now: number, timeZone: string): Period {
+  const name = `${period}|${timeZone}`;
+  const known = latest.get(name);
+  if (known !== undefined && known.startsAt <= now && now < known.endsAt) return known;
+  const found = findPeriod(period, now, timeZone);
+  if (latest.size >= LATEST_MAX) latest.clear();
+  latest.set(name, found);
+  return found;
+}
+
+/** A wallet that wakes asks for the same few again, and finding one takes far longer than a sum. */
+const latest = new Map<string, Period>();
+
+function findPeriod(period: CalendarPeriod, now: number, timeZone: string): Period {
   const today = Math.floor((now + offsetAt(now, timeZone)) / DAY_MS) * DAY_MS;
   let from = firstDate(period, today);
   let startsAt = startOf(from, timeZone);

@@ -45,6 +45,11 @@ describe('the counters of a holder', () => {
     expect(used(counters, NOW + 70_000)).toEqual({ requests: [0, 2], tokens: [0], cost: [40] });
   });
 
+  it('show no window of a kind that is not limited', () => {
+    const holder = { limits: {}, counters: emptyCounters({}) };
+    expect(windowFigures(holder, 'requests', NOW)).toEqual([]);
+  });
+
   it('follow a correction back', () => {
     const counters = emptyCounters(LIMITS);
     countUsed(counters, { tokens: 30, costNanos: nanos(40), at: NOW, seenAt: NOW });

@@ -22,6 +22,10 @@ const FULL = {
   activation: { lifetimeMs: 86_400_000 },
 };
 
+function times(count: number, value: unknown): readonly unknown[] {
+  return Array.from({ length: count }, () => value);
+}
+
 function problemOf(value: unknown, holder?: 'key' | 'user' | 'wallet'): string {
   const result = checkLimitSet(value, holder);
   if (result.ok || result.error.kind !== 'bad-request') throw new Error('was not refused');
@@ -82,14 +86,62 @@ describe('checkLimitSet', () => {
     ],
     [{ addresses: ['10.0.0.1/8'] }, 'limits.addresses[0]: must be an address or a range'],
     [{ addresses: [10] }, 'limits.addresses[0]'],
+    // As text it would be one.
+    [{ addresses: [['10.0.0.1']] }, 'limits.addresses[0]'],
+    [{ clients: [null] }, 'limits.clients[0]: must be a text'],
     [{ activation: {} }, 'limits.activation.lifetimeMs: is required'],
     [{ activation: { lifetimeMs: 0 } }, 'limits.activation.lifetimeMs'],
   ])('refuses %j and names where', (value, problem) => {
     expect(problemOf(value)).toContain(problem);
   });
 
-  it('does not repeat an unknown field of any length', () => {
-    expect(problemOf({ ['x'.repeat(10_000)]: 1 }).length).toBeLessThan(120);
+  const lifetimeMsMax = 10 * 366 * 86_400_000;
+  it.each([
+    [{ requests: times(4, windows[0]) }, { requests: times(5, windows[0]) }],
+    [{ cost: [{ limit: 1, spanMs: 86_400_000 }] }, { cost: [{ limit: 1, spanMs: 86_400_001 }] }],
+    [
+      { tokens: [{ limit: Number.MAX_SAFE_INTEGER, spanMs: 1_000 }] },
+      { tokens: [{ limit: Number.MAX_SAFE_INTEGER + 1, spanMs: 1_000 }] },
+    ],
+    [{ concurrency: 1 }, { concurrency: 0 }],
+    [{ concurrency: 10_000 }, { concurrency: 10_001 }],
+    [
+      { budgets: times(16, { period: 'day', limitNanos: 0 }) },
+      { budgets: times(17, { period: 'day', limitNanos: 0 }) },
+    ],
+    [
+      { budgets: [{ period: 'day', limitNanos: Number.MAX_SAFE_INTEGER }] },
+      { budgets: [{ period: 'day', limitNanos: Number.MAX_SAFE_INTEGER + 1 }] },
+    ],
+    [{ clients: times(64, 'x') }, { clients: times(65, 'x') }],
+    [{ clients: ['x'.repeat(128)] }, { clients: ['x'.repeat(129)] }],
+    [{ models: { deny: ['x'.repeat(128)] } }, { models: { deny: ['x'.repeat(129)] } }],
+    [{ models: { allow: times(64, 'x') } }, { models: { allow: times(65, 'x') } }],
+    [{ addresses: times(64, '10.0.0.0/8') }, { addresses: times(65, '10.0.0.0/8') }],
+    [
+      { protocols: ['anthropic', 'openai', 'gemini'] },
+      { protocols: ['anthropic', 'openai', 'gemini', 'gemini'] },
+    ],
+    [{ activation: { lifetimeMs: 1_000 } }, { activation: { lifetimeMs: 999 } }],
+    [
+      { activation: { lifetimeMs: lifetimeMsMax } },
+      { activation: { lifetimeMs: lifetimeMsMax + 1 } },
+    ],
+  ])('takes a bound itself and refuses the next step beyond it (case %#)', (within, beyond) => {
+    expect(checkLimitSet(within)).toEqual({ ok: true, value: within });
+    expect(checkLimitSet(beyond).ok).toBe(false);
+  });
+
+  it('says in full what an address must look like', () => {
+    expect(problemOf({ addresses: ['10.0.0.1/8'] })).toBe(
+      'limits.addresses[0]: must be an address or a range like 10.0.0.0/8 or 2001:db8::/32, ' +
+        'with no bit set behind its prefix',
+    );
+  });
+
+  it('repeats of an unknown field its first 64 characters', () => {
+    const problem = problemOf({ ['x'.repeat(10_000)]: 1 });
+    expect(problem).toBe(`limits.${'x'.repeat(64)}: is not a limit here`);
   });
 });
 

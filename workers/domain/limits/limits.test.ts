@@ -175,6 +175,26 @@ describe('decideLimits', () => {
     }
   });
 
+  it('asks to wait too where a part of the budget is spent and others hold the rest', () => {
+    const facts = known({ key: { budgets: [{ period: 'day', limitNanos: nanos(100) }] } });
+    use(facts, 0, 50);
+    hold(facts, 0, 11);
+    expect(decideLimits({ ...facts, call: CALL })).toMatchObject({
+      kind: 'rate-limited',
+      what: 'cost',
+      limit: 100,
+      retryAfterMs: 2_000,
+    });
+    hold(facts, 0, -1);
+    expect(decideLimits({ ...facts, call: CALL })).toBe(null);
+  });
+
+  it('names the first of several limits that lift at the same time', () => {
+    const tokens = [...window(99), ...window(98, HOUR_MS)];
+    const refusal = decideLimits({ ...known({ key: { tokens } }), call: CALL });
+    expect(refusal).toMatchObject({ limit: 99, retryAfterMs: null });
+  });
+
   it('lets in what just fits, spent and held', () => {
     const budgets = [{ period: 'day', limitNanos: nanos(100) }] as const;
     const facts = known({ key: { budgets, cost: window(100), tokens: window(1_000) } });
@@ -208,10 +228,18 @@ describe('decideLimits', () => {
   it('names the budget that resets last of several that are spent', () => {
     const budgets = (['day', 'month', 'week'] as const).map((period) => ({
       period,
-      limitNanos: nanos(5),
+      limitNanos: nanos(15),
     }));
     const facts = known({ key: { budgets } });
+    use(facts, 0, 6);
     expect(decideLimits({ ...facts, call: CALL })).toMatchObject({ period: 'month' });
+  });
+
+  it('promises no wait to a request that is dearer than a whole budget', () => {
+    const budgets = [{ period: 'day', limitNanos: nanos(9) }] as const;
+    const refusal = decideLimits({ ...known({ key: { budgets } }), call: CALL });
+    const resetsAt = Date.UTC(2026, 10, 24);
+    expect(refusal).toMatchObject({ kind: 'budget-spent', resetsAt, retryAfterMs: null });
   });
 
   it('admits exactly the limit of 10,000 calls at once: requests, concurrency, money', () => {
@@ -336,5 +364,13 @@ describe('moneyLeft', () => {
     expect(moneyLeft({ ...windowed, families: [] })).toBe(450);
     use(windowed, 0, 700);
     expect(moneyLeft({ ...windowed, families: [] })).toBe(-250);
+  });
+
+  it('asks the budgets of the day in which a running request was admitted', () => {
+    const today = known({ key: { budgets: [{ period: 'day', limitNanos: nanos(100) }] } });
+    use(today, 0, 70);
+    const tomorrow = { ...today, now: NOW + 24 * HOUR_MS, families: [] };
+    expect(moneyLeft(tomorrow)).toBe(100);
+    expect(moneyLeft({ ...tomorrow, admittedAt: NOW })).toBe(30);
   });
 });

@@ -101,23 +101,27 @@ export function checkScope(limits: LimitSet, call: ScopedCall): RelayError | nul
   return null;
 }
 
+/** Of which requests money is asked for. */
+export interface MoneyFacts extends LimitFacts {
+  readonly families: readonly string[];
+  /** Unix ms of its admit, in whose budgets it counts; absent: it is to be admitted now. */
+  readonly admittedAt?: number;
+}
+
 /**
  * What the tightest limit of money leaves for new holds, all budgets that can apply and all windows
  * of cost taken together; negative when more was used than allowed; null: no limit of money.
  */
-export function moneyLeft({
-  holders,
-  book,
-  families,
-  now,
-}: LimitFacts & { readonly families: readonly string[] }): Nanos | null {
+export function moneyLeft(facts: MoneyFacts): Nanos | null {
+  const { holders, book, families, now, admittedAt = now } = facts;
+  const dated = { book, families, now: admittedAt };
   const left = SCOPES.flatMap((scope) => {
     const holder = holders[scope];
     const windows = (holder.limits.cost ?? []).map((limit) => {
       const used = sumAt(windowOf(holder.counters, 'cost', limit), now);
       return limit.limit - used - holder.counters.heldNanos;
     });
-    return [...windows, ...figuresOf(holder, { book, families, now }).map(remainingNanos)];
+    return [...windows, ...figuresOf(holder, dated).map(remainingNanos)];
   });
   return left.length === 0 ? null : nanos(Math.min(...left));
 }
@@ -189,7 +193,9 @@ function checkBudgets(
   for (const figure of figuresOf(holders[scope], { book, families: call.families, now })) {
     const { period, limitNanos, spentNanos, heldNanos, resetsAt } = figure;
     if (spentNanos + call.cost.needed > limitNanos) {
-      const retryAfterMs = resetsAt === null ? null : resetsAt - now;
+      // More than the whole budget fits no new period either.
+      const isNever = resetsAt === null || call.cost.needed > limitNanos;
+      const retryAfterMs = isNever ? null : resetsAt - now;
       const spent = { kind: 'budget-spent', scope, period, limitNanos } as const;
       refusal = longer(refusal, { ...spent, resetsAt, retryAfterMs });
     } else if (isHeld(limitNanos - spentNanos, call.cost, heldNanos)) {

@@ -86,7 +86,7 @@ describe('the headers of a refusal for a spent cap', () => {
   });
 
   it('name the pool of a shared cap, and neither period nor reset of one for all time', () => {
-    expect(rejectedHeaders({ period: 'total', resetsAt: null, shared: true })).toEqual({
+    expect(rejectedHeaders({ period: 'total', resetsAt: null, shared: true })).toStrictEqual({
       'anthropic-ratelimit-unified-status': 'rejected',
       'anthropic-ratelimit-unified-overage-utilization': '1',
       'anthropic-ratelimit-unified-overage-surpassed-threshold': '1',
@@ -200,11 +200,13 @@ describe('the document of the own usage', () => {
     expect(usageDocument([cap(spent)], NO_SPENT).limits[0]?.severity).toBe(severity);
   });
 
-  it('shows a cap of nothing as spent', () => {
-    const nothing = cap(0, { limitNanos: nanos(0) });
-    expect(usageDocument([nothing], NO_SPENT).limits[0]).toMatchObject({
-      percent: 100,
-      severity: 'critical',
-    });
+  it('shows a cap of nothing as spent, also when a correction has given back', () => {
+    for (const spent of [0, -1]) {
+      const nothing = cap(spent, { limitNanos: nanos(0) });
+      expect(usageDocument([nothing], NO_SPENT).limits[0]).toMatchObject({
+        percent: 100,
+        severity: 'critical',
+      });
+    }
   });
 });

@@ -65,6 +65,8 @@ describe('isClientAllowed', () => {
     [['claude-cli/*'], 'curl/8.0', false],
     [['claude-cli/*'], null, false],
     [['*'], null, true],
+    [['*e*'], null, false],
+    [['curl/*', 'claude-cli/*'], 'claude-cli/2.1.330', true],
   ])('says of %j and %s: %s', (patterns, userAgent, expected) => {
     expect(isClientAllowed(patterns, userAgent)).toBe(expected);
   });
@@ -108,6 +110,11 @@ describe('isAddressAllowed', () => {
     },
   );
 
+  it('passes over a range that cannot be read', () => {
+    expect(isAddressAllowed(['nonsense', '10.0.0.0/8'], '10.1.2.3')).toBe(true);
+    expect(isAddressAllowed(['nonsense'], '10.1.2.3')).toBe(false);
+  });
+
   it('finds every IPv4 address in just the ranges that share its first bits', () => {
     const words = fc.integer({ min: 0, max: 0xff_ff_ff_ff });
     fc.assert(
@@ -129,6 +136,8 @@ describe('isAddressRange', () => {
     '::',
     '::1/128',
     '1:2:3:4:5:6:7:8',
+    '1:2:3:4:5:6:7::',
+    '::2:3:4:5:6:7:8',
     '64:ff9b::1.2.3.4',
   ])('takes %s', (text) => {
     expect(isAddressRange(text)).toBe(true);
@@ -138,7 +147,7 @@ describe('isAddressRange', () => {
     10.0.0.1/8 10.0.0.0/33 10.0.0.0/ 10.0.0.0/08 10.0.0.0/-1 10.0.0.0/8/8 010.0.0.1 256.0.0.1
     1.2.3 1.2.3.4.5 /8 * 2001:db8::1/32 ::/129 ::: 1::2::3 :1 1: 12345:: g:: ::%1 1:2:3:4:5:6:7
     1:2:3:4:5:6:7:8:9 1:2:3:4:5:6:7::8:9 1:2:3:4::5:6:7:8 1.2.3.4:: ::1.2.3.4:5 ::ffff:1.2.3.256
-    [::1] fe80::1%eth0/64 ::ffff:10.0.0.0/90
+    [::1] fe80::1%eth0/64 x/10.0.0.0/8 ::ffff:10.0.0.0/90
   `;
 
   it.each(['', '1.2.3.4 ', ...MALFORMED.trim().split(/\s+/)])('refuses "%s"', (text) => {

@@ -110,6 +110,16 @@ describe('a sliding window', () => {
     );
   });
 
+  it('waits for nothing that was taken back altogether', () => {
+    const counter = emptyWindow(60_000);
+    addToWindow(counter, { at: START, amount: 5, seenAt: START });
+    const end = emptyAt(counter, START);
+    addToWindow(counter, { at: START + 30_000, amount: 7, seenAt: START + 30_000 });
+    addToWindow(counter, { at: START + 30_000, amount: -7, seenAt: START + 31_000 });
+    expect(emptyAt(counter, START + 31_000)).toBe(end);
+    expect(counter.sum).toBe(5);
+  });
+
   it('comes back from a checkpoint as it was', () => {
     fc.assert(
       fc.property(spans, steps, (spanMs, steps) => {
@@ -211,8 +221,53 @@ describe('a sliding window', () => {
     expect(counter.amounts.reduce((a, b) => a + b)).toBe(1_500);
   });
 
+  it('counts each entry at its date, in whatever order they come', () => {
+    const dates = fc.array(fc.integer({ min: 0, max: 59_999 }), { maxLength: 40 });
+    fc.assert(
+      fc.property(dates, fc.integer({ min: 0, max: 120_000 }), (list, later) => {
+        const counter = emptyWindow(60_000);
+        const entries = list.map((after, index) => ({ at: START + after, amount: index + 1 }));
+        for (const entry of entries) addToWindow(counter, { ...entry, seenAt: START });
+        const numbers = entries.map(({ at }) => Math.floor(at / counter.bucketMs));
+        expect(counter.buckets).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
+        const now = START + later;
+        // Each as if it had come at the end of its bucket.
+        const counted = entries.map(({ amount }, index) => {
+          return { at: ((numbers[index] ?? 0) + 1) * counter.bucketMs - 1, amount };
+        });
+        expect(sumAt(counter, now)).toBe(exactSum(counted, 60_000, now));
+      }),
+    );
+  });
+
+  it('keeps no bucket for nothing, nor for what has left it', () => {
+    const counter = emptyWindow(60_000);
+    addToWindow(counter, { at: START, amount: 0, seenAt: START });
+    expect(counter).toEqual(emptyWindow(60_000));
+    const at = Math.ceil(START / counter.bucketMs) * counter.bucketMs - 1;
+    addToWindow(counter, { at, amount: 5, seenAt: at + 60_000 });
+    expect(counter).toEqual(emptyWindow(60_000));
+    addToWindow(counter, { at, amount: 5, seenAt: at + 59_999 });
+    expect(counter.sum).toBe(5);
+    pruneWindow(counter, at + 59_999);
+    expect(counter.sum).toBe(5);
+    pruneWindow(counter, at + 60_000);
+    expect(counter).toEqual(emptyWindow(60_000));
+  });
+
+  it('is empty when its last entry has left, and now when it has none', () => {
+    const counter = emptyWindow(60_000);
+    expect(emptyAt(counter, START)).toBe(START);
+    const lastAt = Math.ceil(START / counter.bucketMs) * counter.bucketMs - 1;
+    for (const before of [40_000, 20_000, 0]) {
+      addToWindow(counter, { at: lastAt - before, amount: 1, seenAt: lastAt });
+    }
+    expect(emptyAt(counter, lastAt)).toBe(lastAt + 60_000);
+  });
+
   it.each([999, 0, -1, 1_000.5, Number.NaN])('refuses a span of %d ms', (spanMs) => {
-    expect(() => emptyWindow(spanMs)).toThrow(RangeError);
+    const refusal = new RangeError(`not the span of a window: ${spanMs}`);
+    expect(() => emptyWindow(spanMs)).toThrow(refusal);
   });
 
   it('refuses what is not a safe integer, and counts nothing of it', () => {
@@ -220,7 +275,8 @@ describe('a sliding window', () => {
     const entry: WindowEntry = { at: START, amount: Number.MAX_SAFE_INTEGER, seenAt: START };
     addToWindow(counter, entry);
     expect(() => addToWindow(counter, { ...entry, amount: 1 })).toThrow(RangeError);
-    expect(() => addToWindow(counter, { ...entry, amount: 0.5 })).toThrow(RangeError);
+    const refusal = new RangeError('not an amount that can be counted: 0.5');
+    expect(() => addToWindow(counter, { ...entry, amount: 0.5 })).toThrow(refusal);
     expect(counter.sum).toBe(Number.MAX_SAFE_INTEGER);
   });
 });

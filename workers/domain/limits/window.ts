@@ -66,7 +66,10 @@ export function addToWindow(counter: WindowCounter, { at, amount, seenAt }: Wind
   if (amount === 0 || leavesAt(counter, bucket) <= seenAt) return;
   const index = indexOf(counter.buckets, bucket);
   if (counter.buckets[index] === bucket) {
-    counter.amounts[index] = (counter.amounts[index] ?? 0) + amount;
+    const left = (counter.amounts[index] ?? 0) + amount;
+    counter.amounts[index] = left;
+    // Taken back altogether: nothing is left that a window could wait for.
+    if (left === 0) removeFrom(counter, index, 1);
   } else if (index === counter.buckets.length) {
     counter.buckets.push(bucket);
     counter.amounts.push(amount);
@@ -131,8 +134,7 @@ export function pruneWindow(counter: WindowCounter, seenAt: number): void {
     gone += 1;
   }
   if (gone === 0) return;
-  counter.buckets.splice(0, gone);
-  counter.amounts.splice(0, gone);
+  removeFrom(counter, 0, gone);
 }
 
 /** The counter for a checkpoint. */
@@ -166,6 +168,11 @@ function indexOf(buckets: readonly number[], bucket: number): number {
     else high = middle;
   }
   return low;
+}
+
+function removeFrom({ buckets, amounts }: WindowCounter, index: number, count: number): void {
+  buckets.splice(index, count);
+  amounts.splice(index, count);
 }
 
 /** Dates that the clock has not reached yet can ask for more buckets: the oldest counts longer. */

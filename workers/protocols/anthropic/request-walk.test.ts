@@ -138,7 +138,18 @@ describe('sizes', () => {
       { type: 'custom', name: 'web_search_helper', input_schema: {}, max_uses: 50 },
       { type: 'tool_search_tool_regex_20251119', name: 'tool_search' },
     ];
-    expect(withFields({ tools }).sizes.serverToolUses).toBe(3 + 5 + 5 + 5);
+    expect(withFields({ tools }).sizes.serverToolUses).toBe(3 + 50 + 5 + 50);
+  });
+
+  it.each([
+    [20, { max_uses: 2 }],
+    [2, { max_uses: 2, max_content_tokens: 10_000 }],
+    [4, { max_uses: 2, max_content_tokens: 10_001 }],
+    [2, { max_uses: 2, max_content_tokens: -1 }],
+    [0, { max_uses: 0, max_content_tokens: 1_000_000 }],
+  ])('count %i uses of 10,000 tokens for a fetch of whole pages with %j', (uses, fields) => {
+    const tools = [{ type: 'web_fetch_20260318', name: 'web_fetch', ...fields }];
+    expect(withFields({ tools }).sizes.serverToolUses).toBe(uses);
   });
 
   it('count a server tool that the conversation adds', () => {
@@ -162,6 +173,19 @@ describe('sizes', () => {
     };
     const text = bytesOf({ type: 'text', text: 'look' }).length + 1;
     expect(found.sizes.textBytes).toBe(bytesOf(emptied).length + text);
+  });
+
+  it('count a document as large, however few bytes it has, also inside a tool’s result', () => {
+    const source = { type: 'base64', media_type: 'application/pdf', data: 'JVBERi0x' };
+    const document = { type: 'document', source };
+    const result = { type: 'tool_result', tool_use_id: 'toolu_1', content: [document, document] };
+    const { media } = withContent(document, result).sizes;
+    expect(media).toEqual({ small: 0, medium: 0, large: 3 });
+    // Should a hostile body give two, one that is no image decides.
+    const body = JSON.stringify({ ...PLAIN, messages: ['SOURCE'] });
+    const twice = '{"type":"base64","media_type":"application/pdf","media_type":"image/png"}';
+    const hostile = essentials(body.replace('"SOURCE"', `{"source":${twice}}`));
+    expect(hostile.sizes.media).toEqual({ small: 0, medium: 0, large: 1 });
   });
 
   it('count media at a URL or in a file as large, and plain text sources as text', () => {

@@ -14,6 +14,10 @@ const HELD_ID_BYTES_MAX = 4_096;
 /** What a server tool may be called when it sets no `max_uses`. */
 const SERVER_TOOL_USES_DEFAULT = 5;
 const SERVER_TOOL_USES_MAX = 1_000_000;
+/** What one use counts for (ledger.md §4, U). */
+const USE_TOKENS = 10_000;
+/** What somebody else's page or server sends, whole: no vendor names a limit, this is a book. */
+const FETCHED_TOKENS = 100_000;
 /** More other models than this in one body are refused. */
 const MODELS_MAX = 20;
 const WORD_BYTES_MAX = 256;
@@ -26,6 +30,7 @@ const MEDIUM_MEDIA_BYTES = 1_024 * 1_024;
  * type. Tool search is not here: what it loads are definitions, whose text is in the body already.
  */
 const SERVER_TOOL = /^(?:web_search|web_fetch|code_execution|advisor)_\d|^mcp_toolset$/;
+const FETCH_TOOL = /^web_fetch_\d|^mcp_toolset$/;
 
 /** What the walk gathers. Text ranges are gathered only while `texts` is a list. */
 export interface Findings {
@@ -52,7 +57,9 @@ export const WALKED_KEYS = [
   'input',
   'input_examples',
   'input_schema',
+  'max_content_tokens',
   'max_uses',
+  'media_type',
   'model',
   'schema',
   'source',
@@ -148,13 +155,19 @@ export function readCacheControl(cursor: JsonCursor, findings: Findings): void {
 export function readTool(cursor: JsonCursor, findings: Findings): void {
   if (!cursor.enterObject()) return walkValue(cursor, findings);
   let isServerTool = false;
+  let isFetch = false;
   let uses: number | null = null;
+  let contentTokens: number | null = null;
   const models: string[] = [];
   for (let key = cursor.nextKey(); key !== null; key = cursor.nextKey()) {
     if (key === 'type') {
-      isServerTool ||= SERVER_TOOL.test(cursor.readString(WORD_BYTES_MAX) ?? '');
+      const type = cursor.readString(WORD_BYTES_MAX) ?? '';
+      isServerTool ||= SERVER_TOOL.test(type);
+      isFetch ||= FETCH_TOOL.test(type);
     } else if (key === 'max_uses' && cursor.kind() === 'number') {
       uses = Math.max(uses ?? 0, Math.ceil(cursor.readNumber() ?? 0), 0);
+    } else if (key === 'max_content_tokens' && cursor.kind() === 'number') {
+      contentTokens = Math.max(contentTokens ?? 0, cursor.readNumber() ?? 0);
     } else if (key === 'model' && cursor.kind() === 'string') {
       models.push(cursor.readString(WORD_BYTES_MAX) ?? '');
     } else {
@@ -162,7 +175,9 @@ export function readTool(cursor: JsonCursor, findings: Findings): void {
     }
   }
   if (!isServerTool) return;
-  const more = Math.min(uses ?? SERVER_TOOL_USES_DEFAULT, SERVER_TOOL_USES_MAX);
+  const eachTokens = isFetch ? (contentTokens ?? FETCHED_TOKENS) : USE_TOKENS;
+  const each = Math.max(1, Math.ceil(eachTokens / USE_TOKENS));
+  const more = Math.min((uses ?? SERVER_TOOL_USES_DEFAULT) * each, SERVER_TOOL_USES_MAX);
   findings.serverToolUses = Math.min(findings.serverToolUses + more, SERVER_TOOL_USES_MAX);
   // An advisor answers at its own model's price, like a fallback.
   for (const model of models) addModel(model, findings);
@@ -176,16 +191,21 @@ export function addModel(model: string, findings: Findings): void {
 }
 
 /**
- * The source of an image or a document. Base64 data is counted by its decoded size and not as text;
- * what lies at a URL or in a file has an unknown size and counts as large; anything else is text.
+ * The source of an image or a document. Base64 data is not counted as text: an image counts by its
+ * decoded size, anything else as large, since ten kilobytes can be a hundred pages. What lies at a
+ * URL or in a file has an unknown size and counts as large; anything else is text.
  */
 function readSource(cursor: JsonCursor, findings: Findings): void {
   if (!cursor.enterObject()) return walkValue(cursor, findings);
   const types: (string | null)[] = [];
   let dataBytes = 0;
+  let isImage = true;
   for (let key = cursor.nextKey(); key !== null; key = cursor.nextKey()) {
     if (key === 'type') {
       types.push(cursor.readString(WORD_BYTES_MAX));
+    } else if (key === 'media_type') {
+      // Of two, both must name an image.
+      if (!cursor.readString(WORD_BYTES_MAX)?.startsWith('image/')) isImage = false;
     } else if (key === 'data' && cursor.kind() === 'string') {
       const range = cursor.readRange();
       if (range !== null) dataBytes += range[1] - range[0];
@@ -199,9 +219,9 @@ function readSource(cursor: JsonCursor, findings: Findings): void {
   if (types.length === 0 || types.some((type) => type !== 'base64')) return;
   findings.mediaBytes += dataBytes;
   const bytes = Math.floor((dataBytes * 3) / 4);
-  if (bytes <= SMALL_MEDIA_BYTES) media.small += 1;
-  else if (bytes <= MEDIUM_MEDIA_BYTES) media.medium += 1;
-  else media.large += 1;
+  if (!isImage || bytes > MEDIUM_MEDIA_BYTES) media.large += 1;
+  else if (bytes > SMALL_MEDIA_BYTES) media.medium += 1;
+  else media.small += 1;
 }
 
 function readText(cursor: JsonCursor, findings: Findings): void {

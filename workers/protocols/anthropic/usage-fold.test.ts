@@ -135,8 +135,19 @@ describe('the usage of an answer', () => {
   it.each([
     ['none at the end', { input_tokens: 5, output_tokens: 1 }, undefined],
     ['zero for delivered text', { input_tokens: 5, output_tokens: 1 }, { output_tokens: 0 }],
+    ['below zero at the end', { input_tokens: 5, output_tokens: 1 }, { output_tokens: -9 }],
+    ['in quotes at the end', { input_tokens: 5, output_tokens: 1 }, { output_tokens: '9' }],
   ])('flags an answer whose output count is %s', (_, first, last) => {
-    expect(metered(streamWith(first, last)).flags).toEqual(['usage-missing']);
+    expect(metered(streamWith(first, last)).flags).toContain('usage-missing');
+  });
+
+  it.each([
+    ['no output', { type: 'message', input_tokens: 5, output_tokens: 0 }],
+    ['no input', { type: 'message', input_tokens: 0, output_tokens: 9 }],
+    ['less than nothing', { type: 'message', input_tokens: -5, output_tokens: -9 }],
+  ])('flags an answer whose attempts, told one by one, used %s', (_, iteration) => {
+    const last = { output_tokens: 9, iterations: [iteration] };
+    expect(metered(streamWith({ input_tokens: 5 }, last)).flags).toContain('usage-missing');
   });
 
   it('keeps the earlier figure when a later one cannot be read', () => {

@@ -216,6 +216,11 @@ function mergeFigures(into: Figures, usage: JsonObject, flags: Set<UsageFlag>): 
   into.output = readCount(usage['output_tokens'], into.output, flags);
 }
 
+/** Whether `value` can be a number of tokens; not whether it can be believed. */
+export function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0;
+}
+
 /** A count that cannot be read leaves the earlier one standing, or is 0, and is flagged. */
 function readCount(value: unknown, before: number | null, flags: Set<UsageFlag>): number | null {
   if (value === undefined || value === null) return before;
@@ -223,7 +228,7 @@ function readCount(value: unknown, before: number | null, flags: Set<UsageFlag>)
     flags.add('usage-absurd');
     return COUNT_MAX;
   }
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value + 0;
+  if (isCount(value)) return value + 0;
   flags.add('usage-negative');
   return before ?? 0;
 }

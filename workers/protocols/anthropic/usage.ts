@@ -2,12 +2,21 @@
 // or a JSON body. It never throws, whatever comes, and changes nothing: prices, estimates for
 // answers that ended early and what to do about an error are decided elsewhere.
 
-import type { UsageFlag } from '../../domain/usage/tokens';
+import type { UsageEntry, UsageFlag } from '../../domain/usage/tokens';
+import { totalCounts } from '../../domain/usage/tokens';
 import type { MeterOptions, MeterReading, StreamMeter } from '../protocol';
 import type { SseEvent } from '../sse';
 import { createSseSplitter } from '../sse';
 import type { JsonObject, UsageDraft } from './usage-fold';
-import { COUNT_MAX, mergeUsage, newUsageDraft, objectOf, textOf, usageOf } from './usage-fold';
+import {
+  COUNT_MAX,
+  isCount,
+  mergeUsage,
+  newUsageDraft,
+  objectOf,
+  textOf,
+  usageOf,
+} from './usage-fold';
 
 /** Events above this (search results, fetched files) hold no usage and are skipped unread. */
 const METERED_EVENT_BYTES_MAX = 1_048_576;
@@ -134,7 +143,8 @@ function takeMessageStart(draft: Draft, message: JsonObject | null): void {
 function takeMessageDelta(draft: Draft, event: JsonObject): void {
   takeEnd(draft, objectOf(event['delta']));
   const usage = objectOf(event['usage']);
-  if (typeof usage?.['output_tokens'] === 'number') draft.hasFinalUsage = true;
+  // A closing count that cannot be one would leave the placeholder to stand for it.
+  if (isCount(usage?.['output_tokens'])) draft.hasFinalUsage = true;
   mergeUsage(draft.usage, usage);
 }
 
@@ -220,8 +230,9 @@ function readingOf(draft: Draft): MeterReading {
   const servedModel = draft.model ?? askedModel;
   const context = { askedModel, servedModel, cacheTtl, stopReason, deliveredBytes };
   const flags: UsageFlag[] = [...usage.flags];
-  if (isUsageMissing(draft) && !flags.includes('usage-missing')) flags.push('usage-missing');
   const priced = usageOf(usage, context);
+  const isMissing = isUsageMissing(draft, priced?.entries ?? []);
+  if (isMissing && !flags.includes('usage-missing')) flags.push('usage-missing');
   return {
     started: draft.started,
     finished: draft.finished,
@@ -240,12 +251,16 @@ function readingOf(draft: Draft): MeterReading {
 }
 
 /** Whether an answer that came to its end did not say, or cannot have meant, what it used. */
-function isUsageMissing(draft: Draft): boolean {
+function isUsageMissing(draft: Draft, entries: readonly UsageEntry[]): boolean {
   const { usage } = draft;
   if (draft.error !== null || !draft.finished) return false;
   if (!draft.hasFinalUsage || usage.input === null || usage.output === null) return true;
   const prompt = usage.input + (usage.cacheWrites ?? 0) + (usage.cacheRead ?? 0);
-  return draft.deliveredBytes > 0 && (usage.output === 0 || prompt === 0);
+  if (draft.deliveredBytes === 0) return false;
+  // Its attempts, told one by one, cannot have used nothing either.
+  const { output, webSearches: _, ...prompts } = totalCounts({ entries, flags: [] });
+  const promptOfAll = Object.values(prompts).reduce((sum, count) => sum + count, 0);
+  return [usage.output, prompt, output, promptOfAll].includes(0);
 }
 
 /** Ids of files that tools of the provider made; what the model hands to a client's tool is not. */
