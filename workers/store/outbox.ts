@@ -5,9 +5,10 @@
 import { and, asc, eq, gt, inArray, lte, or, sql } from 'drizzle-orm';
 import type { KeyId, UserId, WalletId } from '../domain/ids';
 import type { CreditCall, LedgerPort } from '../domain/ledger/calls';
+import type { Copy } from '../domain/ledger/copies';
 import { nanos } from '../domain/money';
 import { SECOND_MS } from '../domain/time';
-import { ledgerOf, poolOf } from '../platform/objects';
+import { isMarked, ledgerOf, poolOf } from '../platform/objects';
 import { KEY_COPY, readCopy, USER_COPY, WALLET_COPY } from './copies';
 import type { Condition, Database, Part } from './db';
 import { primary } from './db';
@@ -120,25 +121,29 @@ export async function waitingForPool(d1: D1Database): Promise<OutboxRow[]> {
     .limit(PAGE_ROWS);
 }
 
+/** Rows that stay for the next time, and why. */
+interface Failure {
+  readonly ids: readonly string[];
+  readonly error: unknown;
+}
+
 export interface Delivery {
   /** Rows that arrived and are gone. */
   readonly delivered: number;
-  /** What stays for the next time, and why. */
-  readonly failures: readonly { readonly ids: readonly string[]; readonly error: unknown }[];
+  readonly failures: readonly Failure[];
 }
 
 /** Pushes `rows`, an object's together; deletes those that arrived and no other. Never throws. */
 export async function deliver(env: Env, rows: readonly OutboxRow[]): Promise<Delivery> {
   const groups = [...groupByObject(rows).values()];
   let delivered = 0;
-  const failures: { ids: string[]; error: unknown }[] = [];
+  const failures: Failure[] = [];
   for (let start = 0; start < groups.length; start += CALLS_AT_ONCE) {
     const called = groups.slice(start, start + CALLS_AT_ONCE);
-    const outcomes = await Promise.allSettled(called.map((group) => deliverGroup(env, group)));
-    for (const [index, outcome] of outcomes.entries()) {
-      const ids = called[index]?.map((row) => row.id) ?? [];
-      if (outcome.status === 'fulfilled') delivered += ids.length;
-      else failures.push({ ids, error: outcome.reason });
+    const deliveries = await Promise.all(called.map((group) => deliverGroup(env, group)));
+    for (const delivery of deliveries) {
+      delivered += delivery.delivered;
+      failures.push(...delivery.failures);
     }
   }
   return { delivered, failures };
@@ -147,7 +152,7 @@ export async function deliver(env: Env, rows: readonly OutboxRow[]): Promise<Del
 /** Delivers what has waited for more than 5 s, a bounded number of pages. `now` in Unix ms. */
 export async function deliverStale(env: Env, now: number): Promise<Delivery> {
   let delivered = 0;
-  const failures: Delivery['failures'][number][] = [];
+  const failures: Failure[] = [];
   let last: OutboxRow | undefined;
   for (let page = 0; page < PAGES_MAX; page += 1) {
     const rows = await stalePage(env.DB, now - STALE_MS, last);
@@ -189,26 +194,79 @@ function groupByObject(rows: readonly OutboxRow[]): Map<string, OutboxRow[]> {
   return groups;
 }
 
-async function deliverGroup(env: Env, rows: readonly OutboxRow[]): Promise<void> {
-  const [first] = rows;
-  if (first === undefined) return;
-  if (first.walletId === null || first.region === null) {
-    await poolOf(env).refresh(Math.max(...rows.map((row) => row.version)));
-  } else {
-    await deliverTo(ledgerOf(env, first.walletId, first.region), rows);
+async function deliverGroup(env: Env, rows: readonly OutboxRow[]): Promise<Delivery> {
+  const failures = await pushGroup(env, rows);
+  const failed = new Set(failures.flatMap(({ ids }) => ids));
+  const ids = idsOf(rows).filter((id) => !failed.has(id));
+  if (ids.length === 0) return { delivered: 0, failures };
+  try {
+    // One parameter however many rows: a statement takes no more than a hundred.
+    await primary(env.DB)
+      .delete(outbox)
+      .where(sql`${outbox.id} IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`);
+    return { delivered: ids.length, failures };
+  } catch (error) {
+    return { delivered: 0, failures: [...failures, { ids, error }] };
   }
-  const ids = rows.map((row) => row.id);
-  // One parameter however many rows: a statement takes no more than a hundred.
-  await primary(env.DB)
-    .delete(outbox)
-    .where(sql`${outbox.id} IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`);
 }
 
-async function deliverTo(ledger: LedgerPort, rows: readonly OutboxRow[]): Promise<void> {
-  const copies = rows.filter((row) => row.kind !== 'credit').map((row) => readCopy(row.payload));
-  if (copies.length > 0) await ledger.apply(copies);
-  for (const row of rows) {
-    // Written by pushCredit alone.
-    if (row.kind === 'credit') await ledger.credit(JSON.parse(row.payload) as CreditCall);
+/** Tells one object all of it; answers what did not arrive. */
+async function pushGroup(env: Env, rows: readonly OutboxRow[]): Promise<readonly Failure[]> {
+  const [first] = rows;
+  if (first === undefined) return [];
+  const { walletId, region } = first;
+  if (walletId !== null && region !== null) {
+    return deliverTo(ledgerOf(env, walletId, region), rows);
   }
+  const newest = Math.max(...rows.map((row) => row.version));
+  return attempt(rows, async () => poolOf(env).refresh(newest));
+}
+
+/** Copies first, then entries one by one: what cannot be taken keeps nothing else waiting. */
+async function deliverTo(
+  ledger: LedgerPort,
+  rows: readonly OutboxRow[],
+): Promise<readonly Failure[]> {
+  const credits = rows.filter((row) => row.kind === 'credit');
+  const copies: { readonly row: OutboxRow; readonly copy: Copy }[] = [];
+  const failures: Failure[] = [];
+  for (const row of rows.filter(({ kind }) => kind !== 'credit')) {
+    const unread = await attempt([row], async () => {
+      copies.push({ row, copy: readCopy(row.payload) });
+    });
+    failures.push(...unread);
+  }
+  if (copies.length > 0) {
+    const told = copies.map(({ row }) => row);
+    failures.push(
+      ...(await attempt(told, async () => ledger.apply(copies.map(({ copy }) => copy)))),
+    );
+  }
+  for (const [index, row] of credits.entries()) {
+    // The object itself cannot be reached: the rest would only wait for it, one after the other.
+    const last = failures.at(-1)?.error;
+    if (isMarked(last, 'overloaded') || isMarked(last, 'retryable')) {
+      return [...failures, { ids: idsOf(credits.slice(index)), error: last }];
+    }
+    // Written by pushCredit alone.
+    const credit = async () => ledger.credit(JSON.parse(row.payload) as CreditCall);
+    failures.push(...(await attempt([row], credit)));
+  }
+  return failures;
+}
+
+async function attempt(
+  rows: readonly OutboxRow[],
+  push: () => Promise<unknown>,
+): Promise<readonly Failure[]> {
+  try {
+    await push();
+    return [];
+  } catch (error) {
+    return [{ ids: idsOf(rows), error }];
+  }
+}
+
+function idsOf(rows: readonly OutboxRow[]): string[] {
+  return rows.map((row) => row.id);
 }

@@ -221,11 +221,56 @@ describe('delivering', () => {
     const rows = await waitingFor(env.DB, [up.walletId, down.walletId]);
     const delivery = await deliver(recording([down.walletId]).bindings, rows);
     expect(delivery.delivered).toBe(4);
-    expect(delivery.failures.map((failure) => String(failure.error))).toEqual([
-      'Error: object down',
-    ]);
+    for (const { error } of delivery.failures) expect(String(error)).toBe('Error: object down');
+    const failed = delivery.failures.flatMap(({ ids }) => ids);
+    expect(failed.toSorted()).toEqual((await waiting()).toSorted());
     const left = await waitingFor(env.DB, [up.walletId, down.walletId]);
     expect(left.map((row) => row.walletId)).toEqual(Array(4).fill(down.walletId));
+  });
+
+  it('an entry or a copy that cannot be taken fails alone, by its id', async () => {
+    const made = await owner();
+    const { walletId } = made;
+    await pushAll(made);
+    const add =
+      "INSERT INTO outbox SELECT ?1, ?2, 'x', ?3, 'weur', 1, ?4, 1 UNION ALL " +
+      "SELECT ?1 || '2', ?2, 'x', ?3, 'weur', 1, ?4, ?5";
+    for (const [name, kind, payload] of [
+      ['credit:bad', 'credit', '{"entryId":"bad","kind":"grant","amountNanos":0.5}'],
+      ['credit:worse', 'credit', '{'],
+      ['key:bad', 'key', '{"kind":"key"}'],
+    ]) {
+      await env.DB.prepare(add).bind(name, kind, walletId, payload, NOW).run();
+    }
+    const { delivered, failures } = await deliver(env, await waitingFor(env.DB, [walletId]));
+    expect(delivered).toBe(4);
+    expect(await balanceOf(made)).toBe(5_000);
+    const bad = ['credit:bad', 'credit:worse', 'key:bad'].flatMap((name) => [name, `${name}2`]);
+    expect(failures.map(({ ids }) => ids.join()).toSorted()).toEqual(bad);
+    expect((await waiting()).toSorted()).toEqual(bad);
+  });
+
+  it('an object that says itself that it is overloaded is not asked for every entry', async () => {
+    const made = await owner();
+    const { walletId } = made;
+    const db = primary(env.DB);
+    const writing = { now: NOW, when: ALWAYS };
+    await runBatch(
+      db,
+      ['a', 'b', 'c'].map((name) => pushCredit(db, { ...grant(name, 1), walletId }, writing)),
+    );
+    let asked = 0;
+    const credit = () => {
+      asked += 1;
+      return Promise.reject(Object.assign(new Error('too much'), { overloaded: true }));
+    };
+    // Only what platform/objects.ts calls.
+    const LEDGER = { idFromName: () => 'id', get: () => ({ credit }) } as unknown as Env['LEDGER'];
+    const rows = await waitingFor(env.DB, [walletId]);
+    const { failures } = await deliver({ ...env, LEDGER }, rows);
+    expect(asked).toBe(1);
+    expect(failures.flatMap(({ ids }) => ids)).toEqual(rows.map((row) => row.id));
+    expect(await waiting()).toHaveLength(3);
   });
 
   it('a row that cannot be read fails alone with its object', async () => {
