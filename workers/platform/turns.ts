@@ -7,7 +7,11 @@ import { SECOND_MS } from '../domain/time';
 /** How many may wait while one has its turn. */
 export const WAITING_MAX = 8;
 const LOOK_EVERY_MS = 2;
-const BREATH_MS = 1;
+/**
+ * Before every turn, the first as well: who comes while another works is not in the line yet. A
+ * chunk of a stream needs several rounds of the event loop (docs/performance.md has the figures).
+ */
+const BREATH_MS = 20;
 /** Who has not looked for this long has left: a request that ended takes its timers with it. */
 const GONE_AFTER_MS = 5 * SECOND_MS;
 
@@ -31,7 +35,6 @@ export async function inTurn<T>(work: () => Promise<T>): Promise<T | null> {
     while (line[0] !== mine) {
       if (!(await stillThere(mine, LOOK_EVERY_MS))) return null;
     }
-    // Once more, after the turn before has ended: what fell due during it comes first.
     return (await stillThere(mine, BREATH_MS)) ? await work() : null;
   } finally {
     forget(mine);
