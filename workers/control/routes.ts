@@ -8,9 +8,12 @@ import { refusalAnswer } from './answer';
 import { AUTH_ROUTES } from './auth/routes';
 import { CODE_ROUTES } from './codes/routes';
 import { CREDIT_ROUTES } from './credits/routes';
+import { RELAY_ROUTES } from './relay/routes';
+import { ADMIN_REQUEST_ROUTES } from './requests/admin';
 import { serve } from './serve';
 import { SETUP_ROUTES } from './setup';
 import { TOKEN_ROUTES } from './tokens/routes';
+import { ADMIN_USAGE_ROUTES } from './usage/admin';
 import { USER_ROUTES } from './users/routes';
 import type { Route } from './visit';
 import type { RelayError } from '../domain/errors';
@@ -26,6 +29,9 @@ export const ROUTES: readonly Route[] = [
   ...AUTH_ROUTES,
   ...INVITE_ROUTES,
   ...SERVICE_TOKEN_ROUTES,
+  ...RELAY_ROUTES,
+  ...ADMIN_USAGE_ROUTES,
+  ...ADMIN_REQUEST_ROUTES,
 ];
 
 /** Everything below these is the control plane's, known or not. */

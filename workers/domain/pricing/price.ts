@@ -14,9 +14,9 @@ const WEB_SEARCHES_MAX = 1_000_000;
 /** No single request is charged more than a million dollars, however its figures add up. */
 const COST_NANOS_MAX = 1_000_000 * NANOS_PER_DOLLAR;
 /** What turns up unknown costs twice the dearest that is known. */
-const UNKNOWN_FACTOR: Factor = [2, 1];
+const UNKNOWN_FACTOR: NamedFactor = { term: 'unknown', value: null, factor: [2, 1] };
 
-interface PricingContext {
+export interface PricingContext {
   /** The row that the lease carries: the asked model is priced by exactly these numbers. */
   readonly asked: PriceRow;
   /** For models served instead of the asked one. */
@@ -34,25 +34,52 @@ interface PricedUsage {
 /** The cost of all entries together, each at its own model's price, rounded up once. */
 export function priceUsage(usage: Usage, context: PricingContext): PricedUsage {
   const flags = new Set(usage.flags);
-  let total: Picos = { numerator: 0n, denominator: 1n };
-  for (const entry of usage.entries) {
-    const counts = soundCounts(entry.counts, flags);
-    total = addPicos(total, entryPicos(counts, ratesOf(entry, context, flags)));
+  let total: Picos = NO_PICOS;
+  for (const entry of pricedEntries(usage, context, flags)) {
+    total = addPicos(total, entryPicos(entry));
   }
   const cost = divideUp(total.numerator, total.denominator * PICOS_PER_NANO);
   if (cost > BigInt(COST_NANOS_MAX)) flags.add('usage-absurd');
   return { costNanos: nanos(Math.min(Number(cost), COST_NANOS_MAX)), flags: [...flags] };
 }
 
+/** One entry with what it is priced by. */
+export interface PricedEntry extends Rates {
+  /** Cut to what can be believed. */
+  readonly counts: TokenCounts;
+}
+
+/** Every entry of `usage` with the row and the factors that price it; what is odd goes to `flags`. */
+export function pricedEntries(
+  usage: Usage,
+  context: PricingContext,
+  flags: Set<UsageFlag>,
+): readonly PricedEntry[] {
+  return usage.entries.map((entry) => {
+    const counts = soundCounts(entry.counts, flags);
+    return { counts, ...ratesOf(entry, context, flags) };
+  });
+}
+
 /** An exact amount of pico-dollars. */
-interface Picos {
+export interface Picos {
   readonly numerator: bigint;
   readonly denominator: bigint;
 }
 
+export const NO_PICOS: Picos = { numerator: 0n, denominator: 1n };
+
+/** What a price of tokens is multiplied by, and why; `unknown`: something has no price. */
+export interface NamedFactor {
+  readonly term: 'speed' | 'geo' | 'tier' | 'unknown';
+  /** As the answer said it; null: not said. */
+  readonly value: string | null;
+  readonly factor: Factor;
+}
+
 interface Rates {
   readonly row: PriceRow;
-  readonly factors: readonly Factor[];
+  readonly factors: readonly NamedFactor[];
 }
 
 /** The row and the factors of one entry; says in `flags` what about them is not as asked. */
@@ -63,6 +90,7 @@ function ratesOf(entry: UsageEntry, context: PricingContext, flags: Set<UsageFla
     return dearestRates(entry, context, flags);
   }
   if (served !== context.asked) flags.add('model-differs');
+  if (served.isCeiling === true) flags.add('priced-by-ceiling');
   const factors = termFactors(served, entry.terms);
   if (factors.includes(null)) return dearestRates({ ...entry, row: served }, context, flags);
   return { row: served, factors: factors.filter((factor) => factor !== null) };
@@ -95,12 +123,12 @@ function dearestRates(
 }
 
 /** Factors for speed, geo and tier; null among them: a value without a price. */
-function termFactors(row: PriceRow, terms: ServiceTerms): readonly (Factor | null)[] {
-  return [
-    termFactor(row.speed, terms.speed),
-    termFactor(row.geo, terms.geo),
-    termFactor(row.tier, terms.tier),
-  ];
+function termFactors(row: PriceRow, terms: ServiceTerms): readonly (NamedFactor | null)[] {
+  return (['speed', 'geo', 'tier'] as const).map((term) => {
+    const value = terms[term];
+    const factor = termFactor(row[term], value);
+    return factor === null ? null : { term, value, factor };
+  });
 }
 
 function termFactor(table: Readonly<Record<string, Factor>>, said: string | null): Factor | null {
@@ -108,22 +136,27 @@ function termFactor(table: Readonly<Record<string, Factor>>, said: string | null
 }
 
 /** Formula of the price reference: tokens at the band's prices, times factors, plus searches. */
-function entryPicos(counts: TokenCounts, { row, factors }: Rates): Picos {
-  const { input, cacheWrite5m, cacheWrite1h, cacheRead } = counts;
-  const band = promptBand(row, input + cacheWrite5m + cacheWrite1h + cacheRead);
+function entryPicos({ counts, row, factors }: PricedEntry): Picos {
+  const band = entryBand({ counts, row });
   let numerator =
-    BigInt(input) * BigInt(band.input) +
-    BigInt(cacheWrite5m) * BigInt(band.cacheWrite5m) +
-    BigInt(cacheWrite1h) * BigInt(band.cacheWrite1h) +
-    BigInt(cacheRead) * BigInt(band.cacheRead) +
+    BigInt(counts.input) * BigInt(band.input) +
+    BigInt(counts.cacheWrite5m) * BigInt(band.cacheWrite5m) +
+    BigInt(counts.cacheWrite1h) * BigInt(band.cacheWrite1h) +
+    BigInt(counts.cacheRead) * BigInt(band.cacheRead) +
     BigInt(counts.output) * BigInt(band.output);
   let denominator = 1n;
-  for (const [over, under] of factors) {
-    numerator *= BigInt(over);
-    denominator *= BigInt(under);
+  for (const { factor } of factors) {
+    numerator *= BigInt(factor[0]);
+    denominator *= BigInt(factor[1]);
   }
   const searches = BigInt(counts.webSearches) * BigInt(row.webSearchPicos);
   return { numerator: numerator + searches * denominator, denominator };
+}
+
+/** The band that prices all tokens of an entry, by the length of its prompt. */
+export function entryBand({ counts, row }: Pick<PricedEntry, 'counts' | 'row'>): PriceBand {
+  const { input, cacheWrite5m, cacheWrite1h, cacheRead } = counts;
+  return promptBand(row, input + cacheWrite5m + cacheWrite1h + cacheRead);
 }
 
 /** The band of `row` that prices a prompt of so many tokens, cached ones included. */
@@ -131,7 +164,8 @@ export function promptBand(row: PriceRow, promptTokens: number): PriceBand {
   return row.bands.findLast((band) => promptTokens > band.promptAbove) ?? row.bands[0];
 }
 
-function addPicos(sum: Picos, added: Picos): Picos {
+/** Exact sum of both. */
+export function addPicos(sum: Picos, added: Picos): Picos {
   // Kept on one denominator where it divides, so that many entries do not grow it.
   if (sum.denominator % added.denominator === 0n) {
     const scaled = added.numerator * (sum.denominator / added.denominator);

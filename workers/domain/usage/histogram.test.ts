@@ -7,6 +7,7 @@ import {
   emptyHistogram,
   HISTOGRAM_BUCKETS,
   histogramOf,
+  percentileMs,
 } from './histogram';
 
 const durations = fc.oneof(fc.nat(100), fc.nat(60_000), fc.nat(2 ** 22 - 1));
@@ -57,5 +58,26 @@ describe('a histogram', () => {
     expect(addHistograms(histogramOf(1_234), histogramOf(1_234, -1))).toEqual(emptyHistogram());
     expect(histogramOf(null)).toEqual(emptyHistogram());
     expect(emptyHistogram()).toHaveLength(HISTOGRAM_BUCKETS);
+  });
+});
+
+describe('a percentile', () => {
+  it('lies in the bucket of the true one, however the durations were counted', () => {
+    const percent = fc.constantFrom(1, 50, 95, 99, 100);
+    const lists = fc.array(durations, { minLength: 1 });
+    fc.assert(
+      fc.property(lists, percent, (list, percent) => {
+        const sum = list.map((ms) => histogramOf(ms)).reduce(addHistograms);
+        const sorted = list.toSorted((a, b) => a - b);
+        const index = Math.max(0, Math.ceil((list.length * percent) / 100) - 1);
+        expect(bucketOf(percentileMs(sum, percent) ?? -1)).toBe(bucketOf(sorted[index] ?? -1));
+      }),
+    );
+  });
+
+  it('is none where nothing was counted or all was taken back', () => {
+    expect(percentileMs(emptyHistogram(), 50)).toBeNull();
+    expect(percentileMs(histogramOf(5, -1), 50)).toBeNull();
+    expect(percentileMs([], 99)).toBeNull();
   });
 });

@@ -44,3 +44,24 @@ export function bucketStartMs(bucket: number): number {
   const quarters = bucket - EXACT_BUCKETS;
   return (4 + (quarters % 4)) * 2 ** (EXACT_BITS - 2 + Math.floor(quarters / 4));
 }
+
+/**
+ * The duration (ms) that `percent` of 100 do not pass, at most a quarter away from the true one;
+ * null where nothing is counted. Buckets below zero, as a difference may have, count as none.
+ */
+export function percentileMs(histogram: Histogram, percent: number): number | null {
+  const counts = histogram.map((count) => Math.max(0, count));
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  if (total === 0) return null;
+  const rank = Math.max(1, Math.ceil((total * percent) / 100));
+  let below = 0;
+  for (const [bucket, count] of counts.entries()) {
+    if (below + count >= rank) {
+      const [start, end] = [bucketStartMs(bucket), bucketStartMs(bucket + 1)];
+      // As if those of a bucket were spread evenly over it.
+      return Math.floor(start + ((end - start) * (rank - below - 0.5)) / count);
+    }
+    below += count;
+  }
+  return null;
+}

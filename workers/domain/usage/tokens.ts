@@ -45,6 +45,7 @@ export type UsageFlag =
   | 'usage-absurd' // a count above what any model can produce was cut
   | 'model-unknown' // the answer names a model without a price
   | 'terms-unknown' // the answer names a speed, tier or geo without a price
+  | 'priced-by-ceiling' // the model asked for has no price of its own
   | 'model-differs' // served by another model than asked, priced as served
   | 'estimated'; // the answer ended before the usage was known
 

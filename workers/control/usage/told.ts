@@ -1,0 +1,71 @@
+// Sums as the contract has them: percentiles in the place of histograms, names beside ids.
+
+import type { GroupTold, Totals, UsageAnswer } from '../contract/usage';
+import type { Plan } from './plan';
+import type { Figures } from '../../domain/usage/figures';
+import type { Histogram } from '../../domain/usage/histogram';
+import { percentileMs } from '../../domain/usage/histogram';
+import type { Group, Report, Told } from '../../domain/usage/report';
+import type { Span } from '../../domain/usage/timeline';
+
+/** Names of groups by id; what is not among them has none. */
+export type Labels = ReadonlyMap<string, string>;
+
+/** The answer to a question for usage. */
+export function answerOf(
+  { range, spans, granularity, timeZone }: Plan,
+  report: Report,
+  { labels, isComplete }: { readonly labels: Labels; readonly isComplete: boolean },
+): UsageAnswer {
+  return {
+    from: range.startsAt,
+    to: range.endsAt,
+    granularity,
+    timeZone,
+    isComplete,
+    totals: totalsOf(report.totals),
+    series: spans.flatMap((span, index) => {
+      const told = report.series[index];
+      return told === undefined ? [] : [{ ...span, ...totalsOf(told) }];
+    }),
+    groups: groupsOf(report.groups, spans, labels),
+  };
+}
+
+/** Groups with their names, in their order. */
+export function groupsOf(
+  groups: readonly Group[],
+  spans: readonly Span[],
+  labels: Labels,
+): GroupTold[] {
+  return groups.map((group) => ({
+    name: group.name,
+    label: labels.get(group.name) ?? null,
+    ...totalsOf(group),
+    points: group.points.map(({ span, figures }) => {
+      return { startsAt: spans[span]?.startsAt ?? 0, ...figuresOf(figures) };
+    }),
+  }));
+}
+
+/** Figures and percentiles. */
+export function totalsOf(told: Told): Totals {
+  const { times } = told;
+  return {
+    ...figuresOf(told),
+    latencyMs: percentilesOf(times.total),
+    firstByteMs: percentilesOf(times.firstByte),
+  };
+}
+
+function figuresOf({ requests, errors, counts, costNanos }: Figures) {
+  return { requests, errors, tokens: { ...counts }, costNanos };
+}
+
+function percentilesOf(histogram: Histogram): Totals['latencyMs'] {
+  return {
+    p50: percentileMs(histogram, 50),
+    p95: percentileMs(histogram, 95),
+    p99: percentileMs(histogram, 99),
+  };
+}
