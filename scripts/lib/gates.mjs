@@ -47,6 +47,11 @@ export const GATES = [
     asks: 'worker-configuration.d.ts is of this wrangler.toml (make it with `npm run types`)',
     commands: [['wrangler', 'types', '--check', '--strict-vars=false']],
   },
+  {
+    name: 'openapi',
+    asks: 'workers/control/openapi.json is of these contracts (make it with `npm run openapi`)',
+    commands: [['node', inProject('scripts', 'openapi.mjs'), '--check']],
+  },
   { name: 'tests', asks: 'the tests', commands: [['vitest', 'run']] },
   {
     name: 'deploy',

@@ -10,6 +10,7 @@ import { CODE_ROUTES } from './codes/routes';
 import { CREDIT_ROUTES } from './credits/routes';
 import { RELAY_ROUTES } from './relay/routes';
 import { ADMIN_REQUEST_ROUTES } from './requests/admin';
+import { DOCS_ROUTES } from './docs/routes';
 import { serve } from './serve';
 import { SETUP_ROUTES } from './setup';
 import { TOKEN_ROUTES } from './tokens/routes';
@@ -29,6 +30,7 @@ export const ROUTES: readonly Route[] = [
   ...AUTH_ROUTES,
   ...INVITE_ROUTES,
   ...SERVICE_TOKEN_ROUTES,
+  ...DOCS_ROUTES,
   ...RELAY_ROUTES,
   ...ADMIN_USAGE_ROUTES,
   ...ADMIN_REQUEST_ROUTES,

@@ -33,7 +33,10 @@ export const positiveNanos = z.int().check(z.positive());
 /** Unix ms. */
 export const instant = z.int().check(z.nonnegative());
 
-/** Limits of `holder` (ledger.md §5 of the design); `{}` limits nothing. */
+/**
+ * Limits of `holder` (ledger.md §5 of the design); `{}` limits nothing. By its title the API's
+ * description finds what is written of them by hand (scripts/openapi/schemas.mjs).
+ */
 export function limits(holder: LimitScope) {
   return z.custom<LimitSet>().check(
     z.superRefine((value, context) => {
@@ -42,6 +45,7 @@ export function limits(holder: LimitScope) {
         context.addIssue({ code: 'custom', message: checked.error.message, input: value });
       }
     }),
+    z.meta({ title: holder === 'key' ? 'KeyLimits' : 'HolderLimits' }),
   );
 }
 

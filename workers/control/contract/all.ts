@@ -1,0 +1,33 @@
+// Every endpoint of the control plane, in the groups and the order in which people read them. What
+// describes the API is built from it; a test compares it with this folder and with the routes.
+
+import { auth } from './auth';
+import { codes } from './codes';
+import { adminCredits, credits } from './credits';
+import { docs } from './docs';
+import type { Endpoint } from './endpoint';
+import { invites } from './invites';
+import { serviceTokens } from './service-tokens';
+import { setup } from './setup';
+import { adminKeys, tokens } from './tokens';
+import { users } from './users';
+
+export interface Group {
+  readonly title: string;
+  readonly summary: string;
+  readonly endpoints: Readonly<Record<string, Endpoint>>;
+}
+
+export const GROUPS: readonly Group[] = [
+  { title: 'Login', summary: 'Getting in, staying in, leaving.', endpoints: auth },
+  { title: 'API keys', summary: 'Your own keys for the relay.', endpoints: tokens },
+  { title: 'Credit', summary: 'Your own money.', endpoints: credits },
+  { title: 'Users', summary: 'Everybody, for admins.', endpoints: users },
+  { title: 'Keys of users', summary: 'Everybody’s keys, for admins.', endpoints: adminKeys },
+  { title: 'Credit of users', summary: 'Everybody’s money, for admins.', endpoints: adminCredits },
+  { title: 'Codes', summary: 'Codes that are worth money.', endpoints: codes },
+  { title: 'Invitations', summary: 'Who may register.', endpoints: invites },
+  { title: 'Service tokens', summary: 'What programs log in with.', endpoints: serviceTokens },
+  { title: 'Setup', summary: 'The first admin, once.', endpoints: setup },
+  { title: 'Description', summary: 'This description.', endpoints: docs },
+];
