@@ -121,13 +121,17 @@ beforeAll(async () => {
       if (full.includes(admin.userId)) continue;
       const isMadeUp = SOME_IDS.some((id) => full.includes(id));
       if (method === 'GET') {
-        const queries = endpoint.query === undefined || isMadeUp ? [''] : QUERIES;
-        for (const query of queries) {
+        for (const query of isMadeUp ? [''] : QUERIES) {
+          const fields = Object.fromEntries(new URLSearchParams(query));
+          if (query !== '' && endpoint.query?.safeParse(fields).success !== true) continue;
           await admin.call('GET', `${full}?${query}`, { bindings });
           if (path.startsWith('/api/')) await who.call('GET', `${full}?${query}`, { bindings });
         }
       } else if (!isMadeUp) {
-        for (const body of bodies) await admin.call(method, full, { bindings, body });
+        for (const body of bodies) {
+          if (endpoint.body !== undefined && !endpoint.body.safeParse(body).success) continue;
+          await admin.call(method, full, { bindings, body });
+        }
       }
     }
   }
@@ -138,6 +142,12 @@ async function planOf({ query, values }: Sent): Promise<string[]> {
   const explained = env.DB.prepare(`EXPLAIN QUERY PLAN ${query}`);
   const { results } = await explained.bind(...values).all<{ detail: string }>();
   return results.map(({ detail }) => detail);
+}
+
+/** Read in the order of its key up to a limit, with no row left out: as many rows as are shown. */
+function isCutOff(query: string, plan: readonly string[]): boolean {
+  const isWhole = plan.length === 1 && /^SCAN \w+$/.test(plan[0] ?? '');
+  return isWhole && / limit \?$/i.test(query) && !/\b(?:where|join|group by)\b/i.test(query);
 }
 
 describe('every statement of the control plane', () => {
@@ -152,7 +162,9 @@ describe('every statement of the control plane', () => {
   it('reads no table whole but those that stay small', async () => {
     const scans: string[] = [];
     for (const one of sent.values()) {
-      for (const detail of await planOf(one)) {
+      const plan = await planOf(one);
+      if (isCutOff(one.query, plan)) continue;
+      for (const detail of plan) {
         const name = /^SCAN (.+)$/.exec(detail)?.[1] ?? '';
         const table = name.split(' ')[0] ?? '';
         if (name === '' || NO_TABLE.test(name) || MAY_SCAN[table] !== undefined) continue;
