@@ -2,9 +2,9 @@
 
 import { Hono } from 'hono';
 import { controlRoutes } from './control/routes';
-import { relay } from './relay/relay';
+import { relay, relayGranted } from './relay/relay';
 
 /** The whole Worker as one handler. */
 export const app = new Hono<{ Bindings: Env }>()
-  .route('/', controlRoutes())
+  .route('/', controlRoutes(relayGranted))
   .all('*', (context) => relay(context.req.raw, context.env, context.executionCtx));

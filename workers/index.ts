@@ -4,6 +4,7 @@ import { app } from './app';
 import { scheduled } from './jobs';
 
 export { LedgerObject } from './objects/ledger';
+export { LiveObject } from './objects/live';
 export { PoolObject } from './objects/pool';
 export { ThrottleObject } from './objects/throttle';
 

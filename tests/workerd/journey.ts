@@ -22,14 +22,7 @@ export function journeyOf(lease: Partial<Lease> = {}, bindings: Env = env): Jour
     requestId: 'req_1',
     receivedAt: Date.now(),
     bearer: {
-      parts: {
-        tagVersion: '1',
-        region: 'weur',
-        walletId: 'wal_1',
-        keyId: 'key_1',
-        signed: '',
-        tag: '',
-      },
+      parts: { region: 'weur', walletId: 'wal_1', keyId: 'key_1' },
       hash: '',
     },
     lease: {

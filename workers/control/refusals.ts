@@ -27,6 +27,7 @@ export const REFUSALS = {
   'code-not-valid': { status: 404, message: 'This code is unknown, used up, or expired.' },
   'code-used': { status: 409, message: 'You have redeemed this code already.' },
   'not-refundable': { status: 409, message: 'Nothing of this request is left to refund.' },
+  'no-key': { status: 409, message: 'You have no key that can be used. Make one first.' },
   'key-reused': {
     status: 409,
     message: 'This Idempotency-Key was used for another request in the last 24 hours.',
@@ -37,6 +38,7 @@ export const REFUSALS = {
   },
   'too-many-attempts': { status: 429, message: 'Too many attempts. Wait before the next one.' },
   'logins-busy': { status: 503, message: 'Too many logins at once. Try again in a moment.' },
+  'viewers-full': { status: 503, message: 'Too many are watching already. Try again later.' },
   'not-configured': { status: 503, message: 'This relay is not set up for this yet.' },
 } as const;
 

@@ -3,11 +3,13 @@
 
 import { Hono } from 'hono';
 import { INVITE_ROUTES } from './admin/invites';
+import { LIVE_ROUTES } from './admin/live';
 import { SERVICE_TOKEN_ROUTES } from './admin/service-tokens';
 import { refusalAnswer } from './answer';
 import { AUTH_ROUTES } from './auth/routes';
 import { CODE_ROUTES } from './codes/routes';
 import { CREDIT_ROUTES } from './credits/routes';
+import { PLAYGROUND_ROUTES } from './playground';
 import { RELAY_ROUTES } from './relay/routes';
 import { ADMIN_REQUEST_ROUTES } from './requests/admin';
 import { DOCS_ROUTES } from './docs/routes';
@@ -16,7 +18,7 @@ import { SETUP_ROUTES } from './setup';
 import { TOKEN_ROUTES } from './tokens/routes';
 import { ADMIN_USAGE_ROUTES } from './usage/admin';
 import { USER_ROUTES } from './users/routes';
-import type { Route } from './visit';
+import type { DataPlane, Route } from './visit';
 import type { RelayError } from '../domain/errors';
 import { ID_RANDOM_BYTES, newId } from '../domain/ids';
 import { randomBytes } from '../platform/random';
@@ -34,18 +36,30 @@ export const ROUTES: readonly Route[] = [
   ...RELAY_ROUTES,
   ...ADMIN_USAGE_ROUTES,
   ...ADMIN_REQUEST_ROUTES,
+  ...LIVE_ROUTES,
+  ...PLAYGROUND_ROUTES,
 ];
 
 /** Everything below these is the control plane's, known or not. */
 const PREFIXES = ['/admin', '/api/auth', '/api/tokens', '/api/credits', '/api/relay'] as const;
 
-/** The routes of the control plane, to be mounted at the root, before the data plane's. */
-export function controlRoutes(): Hono<{ Bindings: Env }> {
+/**
+ * The routes of the control plane, to be mounted at the root, before the data plane's, whose door
+ * for people is `dataPlane`.
+ */
+export function controlRoutes(dataPlane?: DataPlane): Hono<{ Bindings: Env }> {
   const control = new Hono<{ Bindings: Env }>();
+  const planes = dataPlane === undefined ? {} : { dataPlane };
   for (const route of ROUTES) {
     const { method, path } = route.endpoint;
     control.on(method, honoPath(path), ({ req, env, executionCtx }) =>
-      serve(route, { request: req.raw, env, ctx: executionCtx, parameters: req.param() }),
+      serve(route, {
+        request: req.raw,
+        env,
+        ctx: executionCtx,
+        parameters: req.param(),
+        ...planes,
+      }),
     );
   }
   for (const path of new Set(ROUTES.map(({ endpoint }) => endpoint.path))) {

@@ -8,7 +8,7 @@ import { isOriginAllowed } from './origin';
 import { readGiven } from './read';
 import { refused } from './refusals';
 import { answerBefore, repeatableOf } from './repeat';
-import type { Call, Outcome, Reply, Route, Visit } from './visit';
+import type { Call, DataPlane, Outcome, Reply, Route, Visit } from './visit';
 import { ID_RANDOM_BYTES, newId } from '../domain/ids';
 import type { Result } from '../domain/result';
 import { ok } from '../domain/result';
@@ -22,6 +22,7 @@ export interface Arrival {
   readonly env: Env;
   readonly ctx: Pick<ExecutionContext, 'waitUntil'>;
   readonly parameters: Readonly<Record<string, string>>;
+  readonly dataPlane?: DataPlane;
 }
 
 /** Answers a call of `route`; never rejects. */
@@ -45,14 +46,14 @@ export async function serve(route: Route, arrival: Arrival): Promise<Response> {
 
 async function travel(
   { endpoint, handle }: Route,
-  { request, env, ctx, parameters }: Arrival,
+  { request, env, ctx, parameters, ...planes }: Arrival,
   { now, requestId }: Pick<Call, 'now' | 'requestId'>,
 ): Promise<Outcome<Endpoint>> {
   const config = configOf(env);
   if (!config.ok) return config;
   const url = new URL(request.url);
   const address = request.headers.get('cf-connecting-ip') ?? '';
-  const call = { request, url, env, config: config.value, ctx, requestId, address, now };
+  const call = { request, url, env, config: config.value, ctx, requestId, address, now, ...planes };
   if (!isOriginAllowed(call)) return refused('origin-not-allowed');
   const actor = await admitCall(call, endpoint.access);
   if (!actor.ok) return actor;

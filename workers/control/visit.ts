@@ -2,7 +2,7 @@
 
 import type * as z from 'zod/mini';
 import type { RelayError } from '../domain/errors';
-import type { RequestId, ServiceTokenId, SessionId, UserId, WalletId } from '../domain/ids';
+import type { KeyId, RequestId, ServiceTokenId, SessionId, UserId, WalletId } from '../domain/ids';
 import type { Region } from '../domain/region';
 import type { Result } from '../domain/result';
 import type { Config } from '../platform/env';
@@ -33,6 +33,19 @@ export interface Service {
 
 export type Actor = Person | Service;
 
+/** A Messages request of somebody who is logged in, and the key of theirs that pays for it. */
+export interface Granted {
+  readonly request: Request;
+  readonly requestId: RequestId;
+  readonly keyId: KeyId;
+  readonly walletId: WalletId;
+  /** Of the wallet. */
+  readonly region: Region;
+}
+
+/** The data plane's door for people; app.ts hands it in. */
+export type DataPlane = (granted: Granted, env: Env, ctx: Call['ctx']) => Promise<Response>;
+
 /** What is known of every call. */
 export interface Call {
   readonly request: Request;
@@ -45,6 +58,8 @@ export interface Call {
   readonly address: string;
   /** Unix ms. */
   readonly now: number;
+  /** Absent: this plane runs alone. */
+  readonly dataPlane?: DataPlane;
 }
 
 /** Of several endpoints: any of their actors. */

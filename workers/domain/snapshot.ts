@@ -43,12 +43,20 @@ export interface Snapshot {
   readonly catalogue: Catalogue;
 }
 
+/** With the snapshot, whether anybody watches the relay; absent: nobody, or an older object. */
+export type SnapshotAnswer = Result<Snapshot | 'unchanged', RelayError> & {
+  /** Isolates tell the Live object of their requests until then, in Unix ms. */
+  readonly live?: { readonly until: number };
+};
+
 /** The Pool object as callers see it (platform/objects.ts gives the stub). */
 export interface PoolPort {
   /** `unchanged` when the caller's version is the one in force. */
-  snapshot(version: number | null): Promise<Result<Snapshot | 'unchanged', RelayError>>;
+  snapshot(version: number | null): Promise<SnapshotAnswer>;
   /** After a change in D1: re-read the whole from the primary if `version` is higher. */
   refresh(version: number): Promise<void>;
   /** Answers when the object holds a snapshot or can load one. */
   ping(): Promise<'ok' | 'empty'>;
+  /** Somebody watches until then (Unix ms), or longer if it is said again; null: nobody. */
+  setLive(until: number | null): Promise<void>;
 }

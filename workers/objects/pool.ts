@@ -5,7 +5,7 @@ import { DurableObject } from 'cloudflare:workers';
 import type { RelayError } from '../domain/errors';
 import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
-import type { PoolPort, Snapshot } from '../domain/snapshot';
+import type { PoolPort, Snapshot, SnapshotAnswer } from '../domain/snapshot';
 import { SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
 import { configOf } from '../platform/env';
@@ -30,6 +30,8 @@ export class PoolObject extends DurableObject<Env> implements PoolPort {
   #syncedMark: string | null = null;
   /** One load at a time; callers wait for the one under way. */
   #loading: Promise<Result<Snapshot, RelayError>> | null = null;
+  /** Unix ms; in memory alone, because the Live object says it again and again. */
+  #liveUntil = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -43,10 +45,12 @@ export class PoolObject extends DurableObject<Env> implements PoolPort {
     this.#syncedMark = row?.mark ?? null;
   }
 
-  async snapshot(version: number | null): Promise<Result<Snapshot | 'unchanged', RelayError>> {
+  async snapshot(version: number | null): Promise<SnapshotAnswer> {
     const held = await this.#current();
     if (!held.ok) return held;
-    return ok(held.value.version === version ? 'unchanged' : held.value);
+    const answer: SnapshotAnswer = ok(held.value.version === version ? 'unchanged' : held.value);
+    const until = this.#liveUntil;
+    return Date.now() < until ? { ...answer, live: { until } } : answer;
   }
 
   async refresh(version: number): Promise<void> {
@@ -59,6 +63,10 @@ export class PoolObject extends DurableObject<Env> implements PoolPort {
   async ping(): Promise<'ok' | 'empty'> {
     const held = await this.#current();
     return held.ok ? 'ok' : 'empty';
+  }
+
+  async setLive(until: number | null): Promise<void> {
+    this.#liveUntil = until ?? 0;
   }
 
   /** What is held, as long as it was read under this environment: then D1 is not asked. */

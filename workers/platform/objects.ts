@@ -2,12 +2,15 @@
 
 import type { WalletId } from '../domain/ids';
 import type { LedgerPort } from '../domain/ledger/calls';
+import type { LivePort } from '../domain/live';
 import type { Region } from '../domain/region';
 import type { PoolPort } from '../domain/snapshot';
 import type { ThrottlePort } from '../domain/throttle/calls';
 
 /** Names the one Pool. Sharding by region (beyond 1,000 busy isolates) would change this alone. */
 const POOL_NAME = 'pool';
+/** Names the one Live object. */
+const LIVE_NAME = 'live';
 
 /** The wallet's Ledger object; `region` is the wallet's own, copied into its keys. */
 export function ledgerOf(env: Env, walletId: WalletId, region: Region): LedgerPort {
@@ -30,6 +33,12 @@ export function poolOf(env: Env): PoolPort {
 export function throttleOf(env: Env, subject: string): ThrottlePort {
   const stub: unknown = env.THROTTLE.get(env.THROTTLE.idFromName(subject.slice(0, 1)));
   return stub as ThrottlePort;
+}
+
+/** The Live object: who watches the relay, and what is told to them. Sockets come by `fetch`. */
+export function liveOf(env: Env): LivePort & Pick<Fetcher, 'fetch'> {
+  const stub: unknown = env.LIVE.get(env.LIVE.idFromName(LIVE_NAME));
+  return stub as LivePort & Pick<Fetcher, 'fetch'>;
 }
 
 /** Whether the runtime has marked a failed call so: `retryable` to an object, or `overloaded`. */

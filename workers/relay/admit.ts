@@ -78,6 +78,7 @@ function callOf(visit: Visit, bearer: Bearer, request: AdmitRequest): AdmitCall 
     requestId: visit.requestId,
     keyId: bearer.parts.keyId,
     keyHash: bearer.hash,
+    ...(bearer.by === undefined ? {} : { by: bearer.by }),
     class: request.class,
     model: essentials?.model ?? request.model,
     fallbackModels: essentials?.fallbackModels ?? [],

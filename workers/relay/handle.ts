@@ -10,6 +10,7 @@ import { freeEnding, leftBeforeHeaders } from './ending';
 import type { Unanswered } from './forward';
 import { forward } from './forward';
 import type { Admitted, Bearer, Journey, ReadBody, Visit } from './journey';
+import { tellStarted } from './live';
 import { passOn } from './pass-on';
 import { PATIENCE, withPatience } from './patience';
 import type { Running } from './progress';
@@ -50,6 +51,7 @@ async function travel(visit: Visit, bearer: Bearer, body: ReadBody): Promise<Tra
   if (!lease.ok) return refused(visit, lease.error);
   const admitMs = Date.now() - visit.receivedAt;
   const admitted = { ...visit, bearer, lease: lease.value, admitMs };
+  tellStarted(admitted);
   if (!snapshot.ok) return returned(admitted, snapshot.error);
   if (visit.request.signal.aborted) return returned(admitted, CLIENT_GONE);
   return dispatch({ ...admitted, snapshot: snapshot.value, body }, conversation);

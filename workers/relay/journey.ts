@@ -24,9 +24,11 @@ export interface Visit {
 
 /** Whose key it is: checked against the Worker's secret, not yet against the ledger. */
 export interface Bearer {
-  readonly parts: KeyParts;
-  /** SHA-256 of the whole key, base64url. */
+  readonly parts: Pick<KeyParts, 'region' | 'walletId' | 'keyId'>;
+  /** SHA-256 of the whole key, base64url; empty for a `session`. */
   readonly hash: string;
+  /** The key was chosen by its owner, who is logged in, and not sent (relay.ts). */
+  readonly by?: 'session';
 }
 
 /** The body as it came, and what was read from it. */

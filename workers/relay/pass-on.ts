@@ -12,6 +12,7 @@ import { costSoFar, endingOf, freeEnding, inputSoFar } from './ending';
 import { watchHold } from './extend';
 import type { Travelled } from './handle';
 import type { Answer, Journey } from './journey';
+import { tellFirstByte } from './live';
 import type { AnswerType, Meter } from './meter';
 import { meterOf } from './meter';
 import type { Running } from './progress';
@@ -34,6 +35,7 @@ export async function passOn(
   answer: Answer,
   running: Running,
 ): Promise<Travelled> {
+  tellFirstByte(journey, answer);
   const { response } = answer;
   const type = contentType(response);
   if (response.status >= 400 || !bearsBody(response.status)) {

@@ -10,6 +10,7 @@ import { ledgerOf } from '../platform/objects';
 import type { Client } from './client';
 import type { StopWord } from './ending';
 import type { Admitted } from './journey';
+import { tellRunning } from './live';
 
 const EVERY_MS = 15 * SECOND_MS;
 
@@ -62,8 +63,10 @@ export function keepAlive(journey: Admitted, running: Running): () => void {
     if (journey.lease.seq === 0) return;
     n += 1;
     const { walletId, region } = journey.bearer.parts;
+    const call = callOf(journey, running, n);
+    tellRunning(journey, call);
     ledgerOf(journey.env, walletId, region)
-      .progress(callOf(journey, running, n))
+      .progress(call)
       .then((answer) => {
         if (answer.state === 'stop') end(answer.closing);
         if (answer.state === 'closed' || answer.state === 'unknown') end('stopped');

@@ -2,7 +2,9 @@
 // itself is told in handle.ts.
 
 import type { RelayError } from '../domain/errors';
+import type { RequestId } from '../domain/ids';
 import { ID_RANDOM_BYTES, newId } from '../domain/ids';
+import type { KeyParts } from '../domain/keys/format';
 import { checkHealth } from '../observe/health';
 import { configOf } from '../platform/env';
 import { ledgerOf } from '../platform/objects';
@@ -22,10 +24,7 @@ export async function relay(request: Request, env: Env, ctx: Visit['ctx']): Prom
   const receivedAt = Date.now();
   const requestId = newId('request', receivedAt, randomBytes(ID_RANDOM_BYTES));
   const config = configOf(env);
-  if (!config.ok) {
-    const { status, headers, body } = anthropic.renderError(config.error, requestId);
-    return new Response(body, { status, headers });
-  }
+  if (!config.ok) return unusable(config.error, requestId);
   const url = new URL(request.url);
   const route = routeOf(url.pathname);
   const operation = route?.operation ?? 'hello';
@@ -35,6 +34,40 @@ export async function relay(request: Request, env: Env, ctx: Visit['ctx']): Prom
   } catch (cause) {
     return errorAnswer(visit, { kind: 'internal', cause });
   }
+}
+
+/** A Messages request of somebody who is logged in, with a key that was found to be theirs. */
+export interface Granted extends Pick<KeyParts, 'region' | 'walletId' | 'keyId'> {
+  readonly request: Request;
+  readonly requestId: RequestId;
+}
+
+/**
+ * Answers a request that came through the control plane, which has checked who sends it; never
+ * rejects. From here on it is like any other: nothing of the login goes further.
+ */
+export async function relayGranted(
+  { request, requestId, ...parts }: Granted,
+  env: Env,
+  ctx: Visit['ctx'],
+): Promise<Response> {
+  const receivedAt = Date.now();
+  const config = configOf(env);
+  if (!config.ok) return unusable(config.error, requestId);
+  const url = new URL('/v1/messages', request.url);
+  const known = { request, url, env, ctx, config: config.value, requestId, receivedAt };
+  const visit: Visit = { ...known, operation: 'messages' };
+  try {
+    return await handle(visit, { parts, hash: '', by: 'session' });
+  } catch (cause) {
+    return errorAnswer(visit, { kind: 'internal', cause });
+  }
+}
+
+/** Without a configuration nothing is known of who may read the answer. */
+function unusable(error: RelayError, requestId: RequestId): Response {
+  const { status, headers, body } = anthropic.renderError(error, requestId);
+  return new Response(body, { status, headers });
 }
 
 async function answerRoute(visit: Visit, route: Route | null): Promise<Response> {

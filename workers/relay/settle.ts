@@ -11,6 +11,7 @@ import { isMarked, ledgerOf } from '../platform/objects';
 import { writeLateSettle } from '../store/late-settles';
 import type { Ending } from './ending';
 import type { Admitted, Answer, Bearer, Visit } from './journey';
+import { tellFinished } from './live';
 
 const RETRY_FOR_MS = 20 * SECOND_MS;
 /**
@@ -64,6 +65,7 @@ export async function settle(journey: Admitted, ending: Ending, reached: Reached
     attempts,
     timings,
   };
+  tellFinished(journey, call);
   await send(journey, journey.bearer, { call, leftAt: reached.leftAt });
   log('request', {
     request: lease.requestId,

@@ -9,6 +9,7 @@ import { MINUTE_MS, SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
 import { poolOf } from '../platform/objects';
 import type { Visit } from './journey';
+import { noteLive } from './live';
 
 const FRESH_MS = 10 * SECOND_MS;
 const USABLE_MS = MINUTE_MS;
@@ -45,6 +46,7 @@ async function renew(visit: Visit): Promise<Result<Snapshot, RelayError>> {
   try {
     const answer = await poolOf(visit.env).snapshot(held?.snapshot.version ?? null);
     if (!answer.ok) return answer;
+    noteLive(answer);
     const snapshot = answer.value === 'unchanged' ? held?.snapshot : answer.value;
     if (snapshot === undefined) return fail(POOL_BUSY);
     if (held === null || snapshot.version >= held.snapshot.version) {

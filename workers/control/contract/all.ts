@@ -7,6 +7,8 @@ import { adminCredits, credits } from './credits';
 import { docs } from './docs';
 import type { Endpoint } from './endpoint';
 import { invites } from './invites';
+import { live } from './live';
+import { playground } from './playground';
 import { serviceTokens } from './service-tokens';
 import { setup } from './setup';
 import { adminKeys, tokens } from './tokens';
@@ -22,10 +24,12 @@ export const GROUPS: readonly Group[] = [
   { title: 'Login', summary: 'Getting in, staying in, leaving.', endpoints: auth },
   { title: 'API keys', summary: 'Your own keys for the relay.', endpoints: tokens },
   { title: 'Credit', summary: 'Your own money.', endpoints: credits },
+  { title: 'Playground', summary: 'Asking a model while logged in.', endpoints: playground },
   { title: 'Users', summary: 'Everybody, for admins.', endpoints: users },
   { title: 'Keys of users', summary: 'Everybody’s keys, for admins.', endpoints: adminKeys },
   { title: 'Credit of users', summary: 'Everybody’s money, for admins.', endpoints: adminCredits },
   { title: 'Codes', summary: 'Codes that are worth money.', endpoints: codes },
+  { title: 'Live', summary: 'Watching requests as they run.', endpoints: live },
   { title: 'Invitations', summary: 'Who may register.', endpoints: invites },
   { title: 'Service tokens', summary: 'What programs log in with.', endpoints: serviceTokens },
   { title: 'Setup', summary: 'The first admin, once.', endpoints: setup },

@@ -42,7 +42,8 @@ export interface AdmitFacts {
 
 /** Key, models, held ids, limits, credit, in this order. */
 export function decideAdmit(call: AdmitCall, known: AdmitFacts): Result<Admission, RelayError> {
-  const refusal = checkKey(known.copies, call.keyHash, known.now) ?? checkLife(known);
+  const sentHash = call.by === 'session' ? null : call.keyHash;
+  const refusal = checkKey(known.copies, sentHash, known.now) ?? checkLife(known);
   if (refusal !== null) return fail(refusal);
   const fallbacks: PriceRow[] = [];
   for (const model of call.fallbackModels) {

@@ -68,6 +68,11 @@ export interface AdmitCall {
   readonly keyId: KeyId;
   /** SHA-256 of the whole key, base64url. */
   readonly keyHash: string;
+  /**
+   * The key was chosen by its owner, who is logged in, and not sent: no hash is compared, and
+   * everything else holds. Said by the playground's entrance alone.
+   */
+  readonly by?: 'session';
   readonly class: RequestClass;
   /** As the client wrote it; null for requests that name none (`GET /v1/models`). */
   readonly model: string | null;

@@ -24,11 +24,14 @@ export interface Copies {
 /** Whose the wallet is, as the object holds both rows. */
 export type Owner = Pick<Copies, 'user' | 'wallet'>;
 
-/** Whether this key, sent with this hash, may do anything at `now`. */
-export function checkKey(copies: Copies, keyHash: string, now: number): RelayError | null {
+/**
+ * Whether this key, sent with this hash, may do anything at `now`; null: it was not sent, its owner
+ * chose it.
+ */
+export function checkKey(copies: Copies, keyHash: string | null, now: number): RelayError | null {
   const { key, user, wallet } = copies;
   const previous = key.previous !== null && now < key.previous.until ? key.previous.hash : null;
-  if (keyHash !== key.hash && keyHash !== previous) {
+  if (keyHash !== null && keyHash !== key.hash && keyHash !== previous) {
     return { kind: 'unauthenticated', why: 'unknown' };
   }
   if (key.status !== 'active') return { kind: 'unauthenticated', why: 'revoked' };
