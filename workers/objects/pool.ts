@@ -21,6 +21,7 @@ const STEPS = [
   ) STRICT`,
 ] as const;
 
+const LIVE_UNTIL = 'live-until';
 const DATABASE_BUSY: RelayError = { kind: 'busy', what: 'database', retryAfterMs: SECOND_MS };
 
 export class PoolObject extends DurableObject<Env> implements PoolPort {
@@ -30,8 +31,8 @@ export class PoolObject extends DurableObject<Env> implements PoolPort {
   #syncedMark: string | null = null;
   /** One load at a time; callers wait for the one under way. */
   #loading: Promise<Result<Snapshot, RelayError>> | null = null;
-  /** Unix ms; in memory alone, because the Live object says it again and again. */
-  #liveUntil = 0;
+  /** Unix ms until which somebody watches. */
+  #liveUntil: number;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -43,6 +44,7 @@ export class PoolObject extends DurableObject<Env> implements PoolPort {
     // Written by this class alone.
     this.#snapshot = row === undefined ? null : (JSON.parse(row.document) as Snapshot);
     this.#syncedMark = row?.mark ?? null;
+    this.#liveUntil = ctx.storage.kv.get<number>(LIVE_UNTIL) ?? 0;
   }
 
   async snapshot(version: number | null): Promise<SnapshotAnswer> {
@@ -67,6 +69,8 @@ export class PoolObject extends DurableObject<Env> implements PoolPort {
 
   async setLive(until: number | null): Promise<void> {
     this.#liveUntil = until ?? 0;
+    // Said every 30 s while somebody watches: this object may sleep sooner.
+    this.ctx.storage.kv.put(LIVE_UNTIL, this.#liveUntil);
   }
 
   /** What is held, as long as it was read under this environment: then D1 is not asked. */

@@ -1,0 +1,39 @@
+// Logged in at the relay under test, as a program: the access token as bearer.
+
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { LoggedIn } from '../../workers/control/contract/auth';
+import { send } from './client';
+import type { RelayFacts } from './start-relay';
+
+export interface Login {
+  readonly userId: LoggedIn['user']['id'];
+  readonly token: string;
+  /** Calls the control plane with JSON; throws unless the answer is a success. */
+  readonly call: <T>(method: 'GET' | 'POST', path: string, body?: unknown) => Promise<T>;
+}
+
+/** Logs in the admin of the setup door, whose password lies in the relay's folder. */
+export async function logInAdmin(relay: RelayFacts): Promise<Login> {
+  const file = join(dirname(relay.logFile), 'credentials.json');
+  // Written by the setup of this run.
+  const { admin } = JSON.parse(readFileSync(file, 'utf8')) as { admin: object };
+  const body = JSON.stringify({ ...admin, transport: 'bearer' });
+  const { user, tokens } = await success<LoggedIn>('/api/auth/login', { body });
+  const token = tokens?.access ?? '';
+  return {
+    userId: user.id,
+    token,
+    call: (method, path, given) => {
+      const text = given === undefined ? {} : { body: JSON.stringify(given) };
+      return success(path, { method, key: token, ...text });
+    },
+  };
+}
+
+async function success<T>(path: string, call: Parameters<typeof send>[1]): Promise<T> {
+  const { status, text } = await send(path, call);
+  if (status >= 300) throw new Error(`${path} answered ${status}: ${text}`);
+  // The contract's own words.
+  return JSON.parse(text) as T;
+}
