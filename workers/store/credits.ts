@@ -1,14 +1,14 @@
 // What D1 knows of people's money: whose wallet is where, balances as of the last batch, the alerts
 // somebody wants, and what was refunded of a request. The balance itself is the Ledger object's.
 
-import { and, asc, count, desc, eq, like, lt, ne, or, sql } from 'drizzle-orm';
+import { and, asc, count, desc, eq, lt, ne, or, sql } from 'drizzle-orm';
 import type { RequestId, UserId, WalletId } from '../domain/ids';
 import type { BudgetLimit, LimitSet } from '../domain/limits/limit-set';
 import type { Nanos } from '../domain/money';
 import { nanos } from '../domain/money';
 import type { Region } from '../domain/region';
 import type { Condition, Database, Part } from './db';
-import { primary, raised } from './db';
+import { contains, primary, raised } from './db';
 import { pushWallet } from './outbox';
 import { balances, outbox, requests, users, wallets } from './schema';
 import { audit } from './schema-control';
@@ -73,7 +73,6 @@ export async function listBalances(
   filter: { readonly search?: string; readonly before?: UserId; readonly limit: number },
 ): Promise<StoredBalance[]> {
   const { search, before, limit } = filter;
-  const pattern = `%${(search ?? '').replaceAll(/[\\%_]/g, (character) => `\\${character}`)}%`;
   const { balanceNanos, asOf } = balances;
   const { id: userId, email, name } = users;
   return primary(d1)
@@ -85,9 +84,7 @@ export async function listBalances(
       and(
         ne(users.status, 'deleted'),
         before === undefined ? undefined : lt(users.id, before),
-        search === undefined
-          ? undefined
-          : or(sql`${like(email, pattern)} ESCAPE '\\'`, sql`${like(name, pattern)} ESCAPE '\\'`),
+        search === undefined ? undefined : or(contains(email, search), contains(name, search)),
       ),
     )
     .orderBy(desc(users.id))

@@ -31,6 +31,14 @@ export function raised(version: SQLiteColumn, now: number): SQL {
   return sql`max(${version} + 1, ${now})`;
 }
 
+/**
+ * Whether `column` holds `text` as it is, ASCII letters in either case. No LIKE: D1 takes patterns of
+ * at most 50 bytes, and % and _ would have to be escaped.
+ */
+export function contains(column: SQLiteColumn, text: string): SQL {
+  return sql`instr(lower(${column}), lower(${text})) > 0`;
+}
+
 /** A statement whose change is made only while this holds; see store/setup.ts. */
 export type Condition = SQL;
 

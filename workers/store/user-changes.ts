@@ -8,7 +8,7 @@ import type { LimitSet } from '../domain/limits/limit-set';
 import type { Nanos } from '../domain/money';
 import { HOUR_MS } from '../domain/time';
 import type { Condition, Database, Part } from './db';
-import { primary, raised } from './db';
+import { contains, primary, raised } from './db';
 import { pushUser, pushWallet } from './outbox';
 import { balances, keys, users, wallets } from './schema';
 import { sessions } from './schema-control';
@@ -41,16 +41,15 @@ export interface UserFilter {
 /** People, newest first; deleted ones only when asked for. Throws as D1 does. */
 export async function listUsers(d1: D1Database, filter: UserFilter): Promise<ManagedUser[]> {
   const { search, role, status, before, limit } = filter;
-  const pattern = search === undefined ? '' : `%${escaped(search)}%`;
-  const found = (column: typeof users.email | typeof users.name): SQL =>
-    sql`${column} LIKE ${pattern} ESCAPE '\\'`;
   return select(
     primary(d1),
     and(
       status === undefined ? ne(users.status, 'deleted') : eq(users.status, status),
       role === undefined ? undefined : eq(users.role, role),
       before === undefined ? undefined : lt(users.id, before),
-      search === undefined ? undefined : or(found(users.email), found(users.name)),
+      search === undefined
+        ? undefined
+        : or(contains(users.email, search), contains(users.name, search)),
     ),
     limit,
   );
@@ -85,11 +84,6 @@ async function select(db: Database, where: SQL | undefined, limit: number): Prom
     const known = { id, email, name, role, status, timeZone, createdAt, limits };
     return { ...known, wallet: { ...its, limits: walletLimits } };
   });
-}
-
-/** `%`, `_` and the escape itself mean themselves. */
-function escaped(text: string): string {
-  return text.replaceAll(/[\\%_]/g, (character) => `\\${character}`);
 }
 
 interface Writing {
