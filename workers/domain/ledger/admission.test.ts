@@ -69,6 +69,27 @@ describe('decideAdmit', () => {
     expect(constructor).toMatchObject({ error: { kind: 'unknown-model' } });
   });
 
+  it('lets an unknown model in at the ceiling, under its own name and with a hold', () => {
+    const ceiling = { ...PRICE, id: 'ceiling:x', model: 'ceiling', isCeiling: true } as const;
+    const rich = factsOf(nanos(HOLD_NANOS * 10));
+    const facts = { ...rich, catalogue: { ...CATALOGUE, ceiling } };
+    const row = { ...ceiling, model: 'gpt-9', displayName: 'gpt-9' };
+    expect(decideAdmit(call({ model: 'gpt-9' }), facts)).toEqual({
+      ok: true,
+      value: {
+        model: 'gpt-9',
+        price: row,
+        likelyInputNanos: LIKELY_INPUT_NANOS,
+        hold: HOLD,
+      },
+    });
+    expect(decideAdmit(call(), facts)).toMatchObject({ value: { price: PRICE } });
+    const fallback = decideAdmit(call({ fallbackModels: ['gpt-9'] }), facts);
+    expect(fallback).toMatchObject({ ok: true, value: { model: MODEL } });
+    const unnameable = decideAdmit(call({ model: 'gpt 9' }), facts);
+    expect(unnameable).toMatchObject({ error: { kind: 'unknown-model' } });
+  });
+
   it('asks first the key, then models and held ids, then the balance', () => {
     const heldIds = [{ field: 'file_id', id: 'file_1' }];
     const wrong = { keyHash: 'wrong', model: 'gpt', heldIds };

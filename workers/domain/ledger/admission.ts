@@ -6,7 +6,7 @@ import type { Nanos } from '../money';
 import { addNanos, subtractNanos, ZERO_NANOS } from '../money';
 import type { Catalogue, PriceRow } from '../pricing/catalogue';
 import { likelyPromptTokens } from '../pricing/estimate';
-import { findPrice, resolveModel } from '../pricing/find';
+import { priceAsked } from '../pricing/find';
 import type { Result } from '../result';
 import { fail, ok } from '../result';
 import { usableUntil } from '../limits/limit-set';
@@ -87,8 +87,7 @@ function admitFree(
 const FREE = { likelyInputNanos: ZERO_NANOS, hold: null } as const;
 
 function priceOf(model: string, { catalogue, now }: AdmitFacts): PriceRow | null {
-  const resolved = resolveModel(catalogue, model);
-  return resolved === null ? null : findPrice(catalogue, resolved, now);
+  return priceAsked(catalogue, model, now);
 }
 
 interface MeteredFacts extends AdmitFacts {

@@ -60,6 +60,7 @@ function passesAtOtherTerms({ opened, closed, known }: RequestRow, hold: RowHold
 const OTHER_TERMS: ReadonlySet<UsageFlag> = new Set([
   'model-differs',
   'model-unknown',
+  'priced-by-ceiling',
   'terms-unknown',
 ]);
 

@@ -40,6 +40,8 @@ export interface PriceRow {
   readonly maxOutputTokens: number;
   /** Shown where the upstream lists no models itself. */
   readonly displayName: string;
+  /** These numbers stand in for a price that is not known; absent: it is the model's price. */
+  readonly isCeiling?: true;
 }
 
 /** All price rows and aliases at one version. */
@@ -48,4 +50,6 @@ export interface Catalogue {
   readonly rows: readonly PriceRow[];
   /** Alias → model. */
   readonly aliases: Readonly<Record<string, string>>;
+  /** Prices every asked model that has no row; null or absent: those are refused. */
+  readonly ceiling?: PriceRow | null;
 }

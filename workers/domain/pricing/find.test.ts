@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Catalogue, Factor, PriceRow } from './catalogue';
-import { dearestOf, dearestOfFamily, findPrice, modelForms, resolveModel } from './find';
+import {
+  dearestOf,
+  dearestOfFamily,
+  findPrice,
+  modelForms,
+  priceAsked,
+  resolveModel,
+} from './find';
 import { LIST_ALIASES, LIST_PRICES } from './list-prices';
 
 const CATALOGUE: Catalogue = { version: 1, rows: LIST_PRICES, aliases: LIST_ALIASES };
@@ -142,6 +149,47 @@ describe('findPrice', () => {
     expect(findPrice(catalogue, 'm', 99)).toBe(null);
     expect(findPrice(catalogue, 'n', 100)).toBe(null);
   });
+});
+
+describe('priceAsked', () => {
+  const [first] = LIST_PRICES;
+  if (first === undefined) throw new Error('no prices');
+  const ceiling: PriceRow = { ...first, id: 'ceiling:x', model: 'ceiling', isCeiling: true };
+  const capped: Catalogue = { ...CATALOGUE, ceiling };
+
+  it('is the row in force of a known model, whether there is a ceiling or not', () => {
+    fc.assert(
+      fc.property(models, (model) => {
+        const row = findPrice(CATALOGUE, model, NOW);
+        expect(priceAsked(CATALOGUE, model, NOW)).toBe(row);
+        expect(priceAsked(capped, `us.anthropic.${model}`, NOW)).toBe(row);
+      }),
+    );
+  });
+
+  it('is nothing for an unknown model without a ceiling', () => {
+    expect(priceAsked(CATALOGUE, 'gpt-9', NOW)).toBe(null);
+    expect(priceAsked({ ...CATALOGUE, ceiling: null }, 'gpt-9', NOW)).toBe(null);
+  });
+
+  it('is the ceiling under the barest name that was asked for', () => {
+    const numbers = { ...ceiling, model: 'gpt-9', displayName: 'gpt-9' };
+    expect(priceAsked(capped, 'gpt-9', NOW)).toEqual(numbers);
+    expect(priceAsked(capped, 'gpt-9-20260101[1m]', NOW)).toEqual(numbers);
+  });
+
+  it('prices a known model by the ceiling before its first row is in force', () => {
+    const rows = [{ ...first, effectiveFrom: NOW + 1 }];
+    const early = priceAsked({ ...capped, rows }, first.model, NOW);
+    expect(early).toMatchObject({ id: 'ceiling:x', model: first.model, isCeiling: true });
+  });
+
+  it.each(['', ' ', 'a b', 'line\nbreak', 'ünknown', 'x'.repeat(201)])(
+    'is nothing for "%s", which is no name of a model',
+    (raw) => {
+      expect(priceAsked(capped, raw, NOW)).toBe(null);
+    },
+  );
 });
 
 describe('dearestOfFamily', () => {

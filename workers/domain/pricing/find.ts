@@ -4,6 +4,8 @@
 import type { Catalogue, Factor, PriceBand, PriceRow } from './catalogue';
 
 const MODEL_CHARACTERS_MAX = 200;
+/** What may stand in a log and a bill as a model's name, though nobody has listed it. */
+const NAME = /^[\x21-\x7e]+$/;
 
 /**
  * Platform spellings around a model id: Bedrock's `us.anthropic.` and `-v1:0`, Google Cloud's
@@ -37,6 +39,21 @@ export function findPrice(catalogue: Catalogue, model: string, at: number): Pric
     if (found === null || row.effectiveFrom >= found.effectiveFrom) found = row;
   }
   return found;
+}
+
+/**
+ * What prices a request for `raw` at `at` (Unix ms): the model's row, else the ceiling under the
+ * name that was asked for; null: it is not known, and there is no ceiling.
+ */
+export function priceAsked(catalogue: Catalogue, raw: string, at: number): PriceRow | null {
+  const model = resolveModel(catalogue, raw);
+  const known = model === null ? null : findPrice(catalogue, model, at);
+  if (known !== null) return known;
+  const { ceiling = null } = catalogue;
+  // The barest form, so that an answer that spells it with a date or a platform is the same model.
+  const name = model ?? modelForms(raw).at(-1);
+  if (ceiling === null || name === undefined || !NAME.test(name)) return null;
+  return { ...ceiling, model: name, displayName: name, isCeiling: true };
 }
 
 /**

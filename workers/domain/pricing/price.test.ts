@@ -152,6 +152,25 @@ describe('priceUsage', () => {
     expect(priceUsage(usage, { asked, catalogue: CATALOGUE, at: NOW }).costNanos).toBe(180_000_000);
   });
 
+  it('prices a model without a price by the ceiling of its lease, and says so', () => {
+    const asked = capped('gpt-9', [1_000, 2_000]);
+    const priced = (model: string, terms: Partial<ServiceTerms> = {}) =>
+      priceUsage(
+        { entries: [entry(model, [10, 0, 0, 0, 5, 0], terms)], flags: [] },
+        { asked, catalogue: CATALOGUE, at: NOW },
+      );
+    const usual = { costNanos: 20, flags: ['priced-by-ceiling'] };
+    expect(priced('gpt-9')).toEqual(usual);
+    expect(priced('gpt-9-20260101', { speed: 'standard' })).toEqual(usual);
+  });
+
+  it('flags no known model that answers in the place of one under the ceiling', () => {
+    const asked = capped('gpt-9', [1_000, 2_000]);
+    const usage = { entries: [entry('claude-opus-5-5', [10, 0, 0, 0, 5, 0])], flags: [] };
+    const priced = priceUsage(usage, { asked, catalogue: CATALOGUE, at: NOW });
+    expect(priced).toEqual({ ...price(usage.entries), flags: ['model-differs'] });
+  });
+
   it('says everything that is unusual, each once, beside what the meter said', () => {
     const odd = entry('claude-none', [-1, 0.5, Number.NaN, 0, 2e9, 0], { speed: 'odd' });
     const usage = { entries: [odd, odd], flags: ['estimated'] as const };
@@ -202,6 +221,14 @@ describe('priceUsage', () => {
     expect([price([odd]).costNanos, price([odd, odd]).costNanos]).toEqual([6, 11]);
   });
 });
+
+/** The ceiling as a lease carries it: pico-dollars a token of input and of output. */
+function capped(model: string, [input, output]: readonly [number, number]): PriceRow {
+  const [row] = LIST_PRICES;
+  if (row === undefined) throw new Error('no prices');
+  const band = { ...row.bands[0], input, output };
+  return { ...row, id: 'ceiling:x', model, bands: [band], isCeiling: true };
+}
 
 describe('the cost of any usage', () => {
   const count = fc.oneof(fc.integer({ min: 0, max: 300_000 }), fc.integer({ min: 0, max: 1e9 }));
