@@ -144,6 +144,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     this.#limits.align(copies, now);
     const decision = decideAdmit(call, { copies, catalogue, state: this.#state, now });
     this.#copies.renewBehind(call.keyId, this.ctx);
+    this.#prices.noteUnknown(decision, now, this.ctx);
     if (!decision.ok) return { ok: false, error: decision.error };
     const { hold } = decision.value;
     const facts = { admission: decision.value, catalogue, now, copies };

@@ -5,16 +5,22 @@ import type { RelayError } from '../domain/errors';
 import type { Catalogue } from '../domain/pricing/catalogue';
 import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
-import { SECOND_MS } from '../domain/time';
+import { MINUTE_MS, SECOND_MS } from '../domain/time';
+import { causeOf, log } from '../observe/log';
 import { poolOf } from '../platform/objects';
+import { noteUnknownModel } from '../store/unknown-models';
 import type { LedgerStorage } from './ledger-storage';
 
 const POOL_BUSY: RelayError = { kind: 'busy', what: 'pool', retryAfterMs: SECOND_MS };
+
+type Behind = Pick<DurableObjectState, 'waitUntil'>;
 
 export class PriceShelf {
   readonly #storage: LedgerStorage;
   readonly #env: Env;
   #catalogue: Catalogue | null;
+  /** Unix ms at which a model without a price was noted last. */
+  #notedAt = 0;
 
   constructor(storage: LedgerStorage, env: Env) {
     this.#storage = storage;
@@ -39,6 +45,21 @@ export class PriceShelf {
     if (!answer.ok) return held === null ? answer : ok(held);
     if (answer.value === 'unchanged') return held === null ? fail(POOL_BUSY) : ok(held);
     return ok(answer.value.catalogue);
+  }
+
+  /**
+   * Notes a model that nobody has a price for, behind the answer: at most one a minute, and what
+   * goes wrong is nobody's trouble.
+   */
+  noteUnknown(answer: Result<unknown, RelayError>, now: number, ctx: Behind): void {
+    if (answer.ok || answer.error.kind !== 'unknown-model') return;
+    if (now - this.#notedAt < MINUTE_MS) return;
+    this.#notedAt = now;
+    ctx.waitUntil(
+      noteUnknownModel(this.#env.DB, answer.error.model, now).catch((error: unknown) => {
+        log('unknown-model-lost', { error: causeOf(error) });
+      }),
+    );
   }
 
   /** The higher version stays, and is answered; a lower one is a late answer. */

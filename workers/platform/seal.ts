@@ -40,10 +40,12 @@ export class Credential {
   }
 }
 
-const HIDDEN = '[sealed]';
+/** In the place of a secret. */
+export const HIDDEN = '[sealed]';
 const UTF8 = new TextEncoder();
 /** The nonce length that GCM is made for (NIST SP 800-38D §5.2.1.1). */
 const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
 /** Names the use, so that the same master key may serve another with another name. */
 const PURPOSE = UTF8.encode('cloud-relay account credential');
 
@@ -64,6 +66,11 @@ export async function unseal(sealed: SealedCredential, context: SealContext): Pr
   const key = await sealingKey(secret);
   const plain = await crypto.subtle.decrypt(algorithm, key, fromBase64(sealed.ciphertext));
   return new Credential(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(plain));
+}
+
+/** Whether it is the empty text: its box is GCM's tag alone. Opens nothing. */
+export function sealsNothing({ ciphertext }: SealedCredential): boolean {
+  return fromBase64(ciphertext).length <= TAG_BYTES;
 }
 
 function gcm(nonce: Uint8Array<ArrayBuffer>, accountId: AccountId): SubtleCryptoEncryptAlgorithm {

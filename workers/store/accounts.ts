@@ -1,9 +1,10 @@
 // Upstream accounts in D1: rows in and out, credentials sealed on both ways. It opens none.
 
-import { eq } from 'drizzle-orm';
+import { and, asc, eq, sql } from 'drizzle-orm';
+import type { AccountId } from '../domain/ids';
 import type { SnapshotAccount } from '../domain/snapshot';
-import type { Database, Part } from './db';
-import { raised } from './db';
+import type { Condition, Database, Part } from './db';
+import { primary, raised } from './db';
 import { accounts } from './schema';
 
 export type AccountRow = typeof accounts.$inferSelect;
@@ -63,4 +64,83 @@ export async function environmentAccounts(db: Database): Promise<SnapshotAccount
     .where(eq(accounts.origin, 'environment'))
     .orderBy(accounts.createdAt, accounts.id);
   return rows.map(accountOf);
+}
+
+/** An account with what admins see besides the snapshot. */
+export interface ManagedAccount extends SnapshotAccount {
+  readonly origin: AccountRow['origin'];
+  readonly version: number;
+  readonly createdAt: number;
+}
+
+/** All accounts, the oldest first. Throws as D1 does. */
+export async function listAccounts(d1: D1Database): Promise<ManagedAccount[]> {
+  const rows = await primary(d1).select().from(accounts).orderBy(asc(accounts.id));
+  return rows.map(managed);
+}
+
+/** Throws as D1 does. */
+export async function findAccount(d1: D1Database, id: AccountId): Promise<ManagedAccount | null> {
+  const [row] = await primary(d1).select().from(accounts).where(eq(accounts.id, id));
+  return row === undefined ? null : managed(row);
+}
+
+function managed(row: AccountRow): ManagedAccount {
+  const { origin, version, createdAt } = row;
+  return { ...accountOf(row), origin, version, createdAt };
+}
+
+/** While fewer than `most` accounts exist: every isolate holds all of them. */
+export function fewerAccounts(db: Database, most: number): Condition {
+  return sql`${db.$count(accounts)} < ${most}`;
+}
+
+/** While the account is as it was read: of two who change it at once, one does. */
+export function accountIsAt(id: AccountId, version: number): Condition {
+  return sql`EXISTS (SELECT 1 FROM ${accounts}
+    WHERE ${accounts.id} = ${id} AND ${accounts.version} = ${version})`;
+}
+
+/** An admin's account. `now` in Unix ms. */
+export function addAccount(
+  db: Database,
+  account: SnapshotAccount,
+  { now, when }: { readonly now: number; readonly when: Condition },
+): Part {
+  const { id, name, kind, baseUrl, status, group, weight, priority, credential } = account;
+  const models = account.models === null ? null : JSON.stringify(account.models);
+  return db.insert(accounts).select(
+    sql`SELECT ${id}, ${name}, ${kind}, ${baseUrl}, ${credential.keyVersion}, ${credential.iv},
+      ${credential.ciphertext}, ${status}, ${group}, ${weight}, ${priority}, ${models}, 'admin',
+      ${now}, ${now} WHERE ${when}`,
+  );
+}
+
+export type AccountChange = Partial<Omit<SnapshotAccount, 'id' | 'kind'>>;
+
+/** Changes what is given, while `when` holds. `now` in Unix ms. */
+export function changeAccount(
+  db: Database,
+  id: AccountId,
+  writing: { readonly change: AccountChange; readonly now: number; readonly when: Condition },
+): Part {
+  const { change, now, when } = writing;
+  const { credential, ...rest } = change;
+  const sealed =
+    credential === undefined
+      ? {}
+      : {
+          credentialKeyVersion: credential.keyVersion,
+          credentialIv: credential.iv,
+          credentialCiphertext: credential.ciphertext,
+        };
+  return db
+    .update(accounts)
+    .set({ ...rest, ...sealed, version: raised(accounts.version, now) })
+    .where(and(eq(accounts.id, id), when));
+}
+
+/** Sums and logs that name it keep its id. */
+export function removeAccount(db: Database, id: AccountId, when: Condition): Part {
+  return db.delete(accounts).where(and(eq(accounts.id, id), when));
 }

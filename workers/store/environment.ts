@@ -9,7 +9,7 @@ import { base64url } from '../platform/base64';
 import { hmacSha256 } from '../platform/digest';
 import type { EnvironmentAccount, VersionedSecrets } from '../platform/env';
 import { newest } from '../platform/env';
-import { seal } from '../platform/seal';
+import { seal, sealsNothing } from '../platform/seal';
 import type { EnvironmentAccountRow } from './accounts';
 import { environmentAccounts, putEnvironmentAccount } from './accounts';
 import type { Database, Part } from './db';
@@ -95,14 +95,17 @@ async function accountParts(
   const rows: EnvironmentAccountRow[] = [];
   for (const account of given) {
     // By name, so that an account keeps its id: conversations stay where their cache is.
-    const id = takeByName(unmatched, account.name) ?? freshId(facts);
+    const known = takeByName(unmatched, account.name);
+    const id = known?.id ?? freshId(facts);
+    // An admin's `disabled` or `draining` stays; what was gone and is back works again.
+    const isKept = known !== null && !sealsNothing(known.credential);
     rows.push({
       id,
       name: account.name,
       kind: account.kind,
       baseUrl: account.baseUrl.replace(/\/+$/, ''),
       credential: await seal(account.apiKey, { masterKeys, accountId: id }),
-      status: 'active',
+      status: isKept ? known.status : 'active',
     });
   }
   for (const gone of unmatched) {
@@ -113,10 +116,10 @@ async function accountParts(
   return rows.map((row) => putEnvironmentAccount(db, row, now));
 }
 
-function takeByName(accounts: SnapshotAccount[], name: string): AccountId | null {
+function takeByName(accounts: SnapshotAccount[], name: string): SnapshotAccount | null {
   const index = accounts.findIndex((account) => account.name === name);
   const [found] = index === -1 ? [] : accounts.splice(index, 1);
-  return found?.id ?? null;
+  return found ?? null;
 }
 
 function freshId({ now, random }: EnvironmentFacts): AccountId {

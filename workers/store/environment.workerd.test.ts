@@ -217,6 +217,18 @@ describe('accounts of the environment', () => {
     expect(opened.reveal()).toBe('sk-ant-first');
   });
 
+  it('what an admin has put out of use stays so, whatever else changes there', async () => {
+    await sync({ accounts: [FIRST, SECOND] });
+    await env.DB.batch([
+      env.DB.prepare("UPDATE accounts SET status = 'disabled' WHERE name = ?").bind(FIRST.name),
+      env.DB.prepare("UPDATE accounts SET status = 'draining' WHERE name = ?").bind(SECOND.name),
+    ]);
+    const masterKeys = { ...MASTER_KEYS, '2': 'master-key-master-key-two' };
+    await sync({ accounts: [{ ...FIRST, apiKey: 'x' }, SECOND], masterKeys, now: NOW + 5_000 });
+    expect((await accountNamed(FIRST.name)).status).toBe('disabled');
+    expect((await accountNamed(SECOND.name)).status).toBe('draining');
+  });
+
   it('two of one name become two rows', async () => {
     await sync({ accounts: [FIRST, { ...SECOND, name: FIRST.name }] });
     const ids = (await loadSnapshot(env.DB)).accounts.map((account) => account.id);

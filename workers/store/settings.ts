@@ -11,6 +11,7 @@ export type SettingName =
   | 'environment_fingerprint' // of the accounts that the environment gave last
   | 'list_prices_version' // of the shipped prices that were taken over last
   | 'setup' // who the first people are, and whether the door is shut
+  | 'price_ceiling' // a PriceRow for models without a price, or null
   | 'registration'; // an admin's to set; control/contract/settings.ts describes those
 
 export interface Setting {

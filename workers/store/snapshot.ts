@@ -1,31 +1,40 @@
 // The snapshot that the relay works from, read whole and at one instant. Pool calls it; nobody on
 // the relay path does.
 
-import { asc, eq } from 'drizzle-orm';
+import { asc, eq, inArray } from 'drizzle-orm';
 import type { Snapshot } from '../domain/snapshot';
 import { accountOf } from './accounts';
-import type { Database, Part } from './db';
+import type { Condition, Database, Part } from './db';
 import { ALWAYS, primary } from './db';
 import { pushSnapshot } from './outbox';
-import { catalogueOf } from './prices';
+import { catalogueOf, readCeiling } from './prices';
 import { accounts, aliases, prices, settings } from './schema';
+import type { SettingName } from './settings';
 import { putSetting } from './settings';
 
 /** Accounts, prices and aliases as they now are, under the version in force (0: none yet). */
 export async function loadSnapshot(d1: D1Database): Promise<Snapshot> {
   const db = primary(d1);
   // A batch is a transaction: version and content belong together.
-  const [versions, accountRows, priceRows, aliasRows] = await db.batch([
-    db.select().from(settings).where(eq(settings.name, 'snapshot_version')),
+  const [named, accountRows, priceRows, aliasRows] = await db.batch([
+    db
+      .select()
+      .from(settings)
+      .where(inArray(settings.name, ['snapshot_version', 'price_ceiling'])),
     db.select().from(accounts).orderBy(asc(accounts.id)),
     db.select().from(prices).orderBy(asc(prices.model), asc(prices.effectiveFrom)),
     db.select().from(aliases).orderBy(asc(aliases.alias)),
   ]);
-  const version = versions[0]?.version ?? 0;
+  const setting = (name: SettingName) => named.find((row) => row.name === name);
+  const version = setting('snapshot_version')?.version ?? 0;
+  const ceiling = readCeiling(setting('price_ceiling')?.value);
   return {
     version,
     accounts: accountRows.map(accountOf),
-    catalogue: catalogueOf(version, { prices: priceRows, aliases: aliasRows }),
+    catalogue: {
+      ...catalogueOf(version, { prices: priceRows, aliases: aliasRows }),
+      ...(ceiling === null ? {} : { ceiling }),
+    },
   };
 }
 
@@ -39,9 +48,9 @@ export async function snapshotVersion(d1: D1Database): Promise<number> {
 }
 
 /** To be in the batch of every change of an account, a price, an alias or a setting. */
-export function raiseSnapshotVersion(db: Database, now: number): Part[] {
+export function raiseSnapshotVersion(db: Database, now: number, when: Condition = ALWAYS): Part[] {
   return [
-    putSetting(db, { name: 'snapshot_version', value: 'null' }, { now }),
-    pushSnapshot(db, { now, when: ALWAYS }),
+    putSetting(db, { name: 'snapshot_version', value: 'null' }, { now, when }),
+    pushSnapshot(db, { now, when }),
   ];
 }
