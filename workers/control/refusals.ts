@@ -26,6 +26,10 @@ export const REFUSALS = {
   'address-taken': { status: 409, message: 'Another user has this e-mail address.' },
   'code-not-valid': { status: 404, message: 'This code is unknown, used up, or expired.' },
   'code-used': { status: 409, message: 'You have redeemed this code already.' },
+  'given-by-environment': {
+    status: 409,
+    message: 'The environment gives this account: name, address and credential change there.',
+  },
   'not-refundable': { status: 409, message: 'Nothing of this request is left to refund.' },
   'no-key': { status: 409, message: 'You have no key that can be used. Make one first.' },
   'key-reused': {

@@ -2,17 +2,22 @@
 // does not exist. JSON in, JSON out.
 
 import { Hono } from 'hono';
+import { ACCOUNT_ROUTES } from './accounts/routes';
+import { AUDIT_ROUTES } from './admin/audit';
 import { INVITE_ROUTES } from './admin/invites';
 import { LIVE_ROUTES } from './admin/live';
 import { SERVICE_TOKEN_ROUTES } from './admin/service-tokens';
+import { SETTING_ROUTES } from './admin/settings';
 import { refusalAnswer } from './answer';
 import { AUTH_ROUTES } from './auth/routes';
 import { CODE_ROUTES } from './codes/routes';
 import { CREDIT_ROUTES } from './credits/routes';
+import { DOCS_ROUTES } from './docs/routes';
+import { METRICS_ROUTES } from './metrics/routes';
 import { PLAYGROUND_ROUTES } from './playground';
+import { PRICE_ROUTES } from './prices/routes';
 import { RELAY_ROUTES } from './relay/routes';
 import { ADMIN_REQUEST_ROUTES } from './requests/admin';
-import { DOCS_ROUTES } from './docs/routes';
 import { serve } from './serve';
 import { SETUP_ROUTES } from './setup';
 import { TOKEN_ROUTES } from './tokens/routes';
@@ -21,6 +26,7 @@ import { USER_ROUTES } from './users/routes';
 import type { DataPlane, Route } from './visit';
 import type { RelayError } from '../domain/errors';
 import { ID_RANDOM_BYTES, newId } from '../domain/ids';
+import { configOf } from '../platform/env';
 import { randomBytes } from '../platform/random';
 
 export const ROUTES: readonly Route[] = [
@@ -32,6 +38,11 @@ export const ROUTES: readonly Route[] = [
   ...AUTH_ROUTES,
   ...INVITE_ROUTES,
   ...SERVICE_TOKEN_ROUTES,
+  ...ACCOUNT_ROUTES,
+  ...PRICE_ROUTES,
+  ...SETTING_ROUTES,
+  ...AUDIT_ROUTES,
+  ...METRICS_ROUTES,
   ...DOCS_ROUTES,
   ...RELAY_ROUTES,
   ...ADMIN_USAGE_ROUTES,
@@ -68,12 +79,25 @@ export function controlRoutes(dataPlane?: DataPlane): Hono<{ Bindings: Env }> {
       refuse({ kind: 'method-not-allowed', method: req.method, allow: allow.join(', ') }),
     );
   }
+  for (const path of ['/admin', '/admin/*']) {
+    control.get(path, async ({ req, env }, next) => dashboardFor(req.raw, env) ?? next());
+  }
   for (const prefix of PREFIXES) {
     for (const path of [prefix, `${prefix}/*`]) {
       control.all(path, ({ req }) => refuse({ kind: 'not-found', what: req.path }));
     }
   }
   return control;
+}
+
+/** Somebody at a browser who has typed `/admin` means the dashboard; null: nobody knows it. */
+function dashboardFor(request: Request, env: Env): Response | null {
+  const isPage = request.headers.get('accept')?.includes('text/html') ?? false;
+  const config = configOf(env);
+  const [origin] = config.ok ? config.value.allowedOrigins : [];
+  if (!isPage || origin === undefined) return null;
+  const headers = { location: `${origin}/`, 'cache-control': 'no-store', vary: 'accept' };
+  return new Response(null, { status: 302, headers });
 }
 
 /** `{id}` as hono writes it. */

@@ -2,6 +2,8 @@
 // it does. Stored as JSON in the table `settings` (store/settings.ts knows the names).
 
 import * as z from 'zod/mini';
+import { endpoint, reads, writes } from './endpoint';
+import { instant } from './fields';
 
 /** How people get in who are not there yet. */
 const registration = z.enum(['open', 'invite', 'closed']);
@@ -16,3 +18,32 @@ export const SETTINGS = {
 
 export type AdminSetting = keyof typeof SETTINGS;
 export type SettingValue<N extends AdminSetting> = z.infer<(typeof SETTINGS)[N]['schema']>;
+
+const setting = z.strictObject({
+  name: z.string(),
+  value: z.unknown(),
+  default: z.unknown(),
+  summary: z.string(),
+  /** When it was set last, Unix ms or a little above; null: it never was. */
+  version: z.nullable(instant),
+});
+
+export const settings = {
+  list: endpoint({
+    name: 'admin.settings.list',
+    method: 'GET',
+    path: '/admin/settings',
+    access: reads('settings'),
+    summary: 'Lists what can be set, what it is and what it is by default.',
+    answer: z.strictObject({ items: z.array(setting) }),
+  }),
+  set: endpoint({
+    name: 'admin.settings.set',
+    method: 'PUT',
+    path: '/admin/settings/{name}',
+    access: writes('settings'),
+    summary: 'Sets one of them.',
+    body: z.strictObject({ value: z.unknown() }),
+    answer: z.strictObject({ name: z.string(), value: z.unknown() }),
+  }),
+} as const;
