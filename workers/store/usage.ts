@@ -7,7 +7,6 @@ import type { Closing } from '../domain/ledger/calls';
 import { nanos } from '../domain/money';
 import type { Figures, Times } from '../domain/usage/figures';
 import { addTimes, FINE_CLOSINGS, noTimes } from '../domain/usage/figures';
-import type { Histogram } from '../domain/usage/histogram';
 import { emptyHistogram } from '../domain/usage/histogram';
 import type { Cell, Sums } from '../domain/usage/report';
 import type { Span } from '../domain/usage/timeline';
@@ -31,6 +30,8 @@ export interface UsageQuestion {
   readonly filter: UsageFilter;
   /** Only so many names, the dearest, and no times: for one span. */
   readonly top?: number;
+  /** No times are asked for. */
+  readonly isTimeless?: true;
 }
 
 const NAMES = {
@@ -90,15 +91,15 @@ export async function readUsages(
   );
   const results = await session.batch<SumRecord & TimesRecord>(statements.flat());
   let at = 0;
-  return statements.map(({ length }) => {
-    const [cells, ...times] = results.slice(at, at + length).map(({ results: rows }) => rows);
+  return statements.map(({ length }, index) => {
+    const [cells = [], times = []] = results.slice(at, at + length).map((result) => result.results);
     at += length;
-    return sumsOf(cells ?? [], times);
+    return sumsOf(cells, { times, group: questions[index]?.group ?? 'none' });
   });
 }
 
-/** The sums first, then both histograms by span, then, where there are groups, both by name. */
-function statementsOf({ group, filter, top }: UsageQuestion): readonly string[] {
+/** The sums first, then the times: by name where there are groups, else by span. */
+function statementsOf({ group, filter, top, isTimeless }: UsageQuestion): readonly string[] {
   const isOne = filter.userId !== undefined;
   const source = `${isOne ? OF_ONE : OF_ALL} ${MATCHES}`;
   const ask = (columns: string, by: string) =>
@@ -106,13 +107,20 @@ function statementsOf({ group, filter, top }: UsageQuestion): readonly string[] 
   const name = NAMES[group];
   const sums = ask(`span.key AS span, ${name} AS name, ${SUMS}`, '1, 2');
   if (top !== undefined) return [`${sums} ORDER BY cost_nanos DESC, name LIMIT ${Math.trunc(top)}`];
-  // Rows of little traffic have the same few histograms: each is sent and added up once.
-  const times = (by: string) =>
-    HISTOGRAMS.map((column) => ask(`${by} AS by, ${column} AS text, count(*) AS times`, '1, 2'));
-  return [sums, ...times('span.key'), ...(group === 'none' ? [] : times(name))];
+  if (isTimeless === true) return [sums];
+  const by = group === 'none' ? 'span.key' : name;
+  // By slot as well, so that no text becomes longer than D1 takes.
+  return [sums, ask(`${by} AS by, ${TIMES}`, '1, rollups.slot')];
 }
 
-const HISTOGRAMS = ['total_histogram', 'first_byte_histogram'] as const;
+/** Eight zeros after a number: histograms are mostly these. */
+const ZEROS = ',0'.repeat(8);
+const SHORT = 'z';
+
+/** Histograms one after the other, zeros shortened: they are added up here, not in SQL. */
+const TIMES = ['total', 'first_byte']
+  .map((name) => `group_concat(replace(${name}_histogram, '${ZEROS}', '${SHORT}'), '') AS ${name}`)
+  .join(', ');
 
 function valuesOf({ spans, filter }: UsageQuestion): readonly (string | null)[] {
   const { userId = null, keyId = null, model = null, accountId = null, closing = null } = filter;
@@ -141,20 +149,19 @@ interface SumRecord {
 
 interface TimesRecord {
   readonly by: number | string;
-  readonly text: string;
-  readonly times: number;
+  readonly total: string;
+  readonly first_byte: string;
 }
 
 function sumsOf(
   cells: readonly SumRecord[],
-  [total = [], first = [], namedTotal, namedFirst]: readonly (readonly TimesRecord[])[],
+  { times, group }: { readonly times: readonly TimesRecord[]; readonly group: UsageGroup },
 ): Sums {
-  const bySpan = timesOf(total, first);
-  const spanTimes = new Map([...bySpan].map(([span, times]) => [Number(span), times]));
+  const told = timesOf(times);
+  if (group !== 'none') return { cells: cells.map(cellOf), spanTimes: new Map(), nameTimes: told };
+  const spanTimes = new Map([...told].map(([span, times]) => [Number(span), times]));
   const whole = [...spanTimes.values()].reduce(addTimes, noTimes());
-  const nameTimes =
-    namedTotal === undefined ? new Map([['', whole]]) : timesOf(namedTotal, namedFirst ?? []);
-  return { cells: cells.map(cellOf), spanTimes, nameTimes };
+  return { cells: cells.map(cellOf), spanTimes, nameTimes: new Map([['', whole]]) };
 }
 
 function cellOf(record: SumRecord): Cell {
@@ -174,33 +181,41 @@ function cellOf(record: SumRecord): Cell {
   return { span: Number(record.span), name: record.name, figures };
 }
 
-function timesOf(
-  total: readonly TimesRecord[],
-  first: readonly TimesRecord[],
-): ReadonlyMap<string, Times> {
-  const [totals, firsts] = [histogramsOf(total), histogramsOf(first)];
-  const names = new Set([...totals.keys(), ...firsts.keys()]);
-  const { total: none } = noTimes();
-  return new Map(
-    [...names].map((name) => {
-      return [name, { total: totals.get(name) ?? none, firstByte: firsts.get(name) ?? none }];
-    }),
-  );
-}
-
 /** Added up in place: there may be many. */
-function histogramsOf(records: readonly TimesRecord[]): ReadonlyMap<string, Histogram> {
-  const sums = new Map<string, number[]>();
-  for (const { by, text, times } of records) {
-    const sum = sums.get(String(by)) ?? [...emptyHistogram()];
-    sums.set(String(by), sum);
-    // Written by ledger-batches.ts alone.
-    const counts = JSON.parse(text) as Histogram;
-    for (const [bucket, count] of counts.entries()) {
-      if (count !== 0) sum[bucket] = (sum[bucket] ?? 0) + count * times;
-    }
+function timesOf(records: readonly TimesRecord[]): ReadonlyMap<string, Times> {
+  const sums = new Map<string, { readonly total: number[]; readonly firstByte: number[] }>();
+  for (const { by, total, first_byte: firstByte } of records) {
+    const name = String(by);
+    const sum = sums.get(name) ?? { total: [...NONE], firstByte: [...NONE] };
+    sums.set(name, sum);
+    addShortened(sum.total, total);
+    addShortened(sum.firstByte, firstByte);
   }
   return sums;
+}
+
+const NONE = emptyHistogram();
+const [COMMA, MINUS, CLOSING, DIGIT_0, SHORTENED] = [',', '-', ']', '0', SHORT].map((character) =>
+  character.charCodeAt(0),
+) as [number, number, number, number, number];
+
+/** Adds arrays such as `[0z,3,1]`, one after the other, to `sum`. */
+function addShortened(sum: number[], text: string): void {
+  let bucket = 0;
+  let value = 0;
+  let sign = 1;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code >= DIGIT_0 && code <= DIGIT_0 + 9) {
+      value = value * 10 + code - DIGIT_0;
+    } else if (code === MINUS) {
+      sign = -1;
+    } else if (code === COMMA || code === SHORTENED || code === CLOSING) {
+      if (value !== 0) sum[bucket] = (sum[bucket] ?? 0) + sign * value;
+      [value, sign] = [0, 1];
+      bucket = code === CLOSING ? 0 : bucket + (code === COMMA ? 1 : 8);
+    }
+  }
 }
 
 /** What names stand for: a key's name, a user's address, an account's name. Throws as D1 does. */

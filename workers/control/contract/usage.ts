@@ -64,6 +64,7 @@ export const usageAnswer = z.strictObject({
   /** false: there were more requests than minutes are made of; ask for a shorter range. */
   isComplete: z.boolean(),
   totals,
+  /** Without percentiles where something is grouped by. */
   series: z.array(z.strictObject({ startsAt: instant, endsAt: instant, ...told })),
   groups: z.array(group),
 });
@@ -85,7 +86,10 @@ export const usageAsked = {
   closing: z.optional(closing),
 } as const;
 
-const change = z.strictObject({ now: totals, before: totals });
+const change = z.strictObject({
+  now: z.strictObject(figures),
+  before: z.strictObject(figures),
+});
 
 const summary = z.strictObject({
   asOf: instant,
@@ -94,7 +98,7 @@ const summary = z.strictObject({
   spans: z.strictObject({ day: change, week: change, month: change }),
   /** Of the range that was asked for. */
   usage: usageAnswer,
-  /** Of that range, the dearest first; of users at most ten. */
+  /** Of that range, the dearest first, without percentiles; of users at most ten. */
   models: z.array(group),
   users: z.array(group),
   accounts: z.array(group),

@@ -1,7 +1,7 @@
-// Everything that an admin's dashboard opens with, in one call. All its spans are cut into pieces
-// that are read once, so what it says in several places is the same.
+// Everything that an admin's dashboard opens with, in one call. The spans that are compared are cut
+// into pieces that are read once. Percentiles are those of the range that was asked for.
 
-import { groupsOf, answerOf, totalsOf } from './told';
+import { answerOf, figuresOf, groupsOf } from './told';
 import type { Summary } from '../contract/usage';
 import { HOUR_MS } from '../../domain/time';
 import type { Sums } from '../../domain/usage/report';
@@ -31,14 +31,13 @@ export async function summaryOf(env: Env, asked: SummaryAsked): Promise<Summary>
   const range = changes[word].now;
   const granularity = range.endsAt - range.startsAt <= BY_HOURS_MS ? 'hour' : 'day';
   const spans = spansOf(range, { granularity, timeZone });
-  const pieces = piecesOf([
-    ...Object.values(changes).flatMap(({ now, before }) => [now, before]),
-    ...spans,
-  ]);
-  const by = (group: UsageGroup) => ({ spans: [range], group, filter: {} });
+  const pieces = piecesOf(Object.values(changes).flatMap(({ now, before }) => [now, before]));
+  const by = (group: UsageGroup) =>
+    ({ spans: [range], group, filter: {}, isTimeless: true }) as const;
   const [read, active, overview] = await Promise.all([
     readUsages(env.DB, [
-      { spans: pieces, group: 'none', filter: {} },
+      { spans: pieces, group: 'none', filter: {}, isTimeless: true },
+      { spans, group: 'none', filter: {} },
       by('model'),
       by('account'),
       by('closing'),
@@ -47,13 +46,13 @@ export async function summaryOf(env: Env, asked: SummaryAsked): Promise<Summary>
     countActive(env.DB, range),
     readOverview(env.DB),
   ]);
-  const [whole = NO_SUMS, models = NO_SUMS, accounts = NO_SUMS, closings = NO_SUMS] = read;
-  const users = read[4] ?? NO_SUMS;
-  const inSpan = (span: Span) => totalsOf(reportOf(regrouped(whole, pieces, [span]), 1).totals);
+  const [whole = NO_SUMS, series = NO_SUMS, models = NO_SUMS, accounts = NO_SUMS] = read;
+  const [, , , , closings = NO_SUMS, users = NO_SUMS] = read;
+  const inSpan = (span: Span) => figuresOf(reportOf(regrouped(whole, pieces, [span]), 1).totals);
   const change = ({ now, before }: Change) => ({ now: inSpan(now), before: inSpan(before) });
   const groups = (sums: Sums, labels = NO_LABELS) =>
     groupsOf(reportOf(sums, 1).groups, [range], labels);
-  const report = reportOf(regrouped(whole, pieces, spans), spans.length);
+  const report = reportOf(series, spans.length);
   const emails = await labelsOf(
     env.DB,
     'user',

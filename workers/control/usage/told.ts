@@ -58,7 +58,8 @@ export function totalsOf(told: Told): Totals {
   };
 }
 
-function figuresOf({ requests, errors, counts, costNanos }: Figures) {
+/** Figures alone. */
+export function figuresOf({ requests, errors, counts, costNanos }: Figures) {
   return { requests, errors, tokens: { ...counts }, costNanos };
 }
 

@@ -50,7 +50,7 @@ const sums: fc.Arbitrary<Sum> = fc.record({
   model: fc.constantFrom('claude-opus-5-5', 'claude-haiku-5-5', 'o\'"%_'),
   account: fc.constantFrom(0, 1, null),
   closing: fc.constantFrom(...CLOSINGS),
-  requests: fc.integer({ min: 1, max: 5 }),
+  requests: fc.integer({ min: 1, max: 120 }),
   figure: fc.nat(1_000_000),
   ms: fc.nat(100_000),
 });
@@ -253,10 +253,9 @@ describe('the summary', () => {
     expect([month.now.requests, month.before.requests]).toEqual([12, 4]);
     const asked = await usage('range=month&group=model&granularity=day');
     expect(told.usage.totals).toEqual(asked.totals);
-    expect(told.usage.series).toEqual(asked.series);
-    expect(month.now).toEqual(asked.totals);
+    expect(told.usage.series.map(plain)).toEqual(asked.series.map(plain));
+    expect(plain(month.now)).toEqual(plain(asked.totals));
     expect(told.models.map(plain)).toEqual(asked.groups.map(plain));
-    expect(told.models[0]?.latencyMs).toEqual(asked.groups[0]?.latencyMs);
     expect(told.users.map(({ name, requests }) => [name, requests])).toEqual([
       [idOf('user', 1), 10],
       [idOf('user', 2), 2],

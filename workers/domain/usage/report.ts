@@ -16,7 +16,10 @@ export interface Cell {
   readonly figures: Figures;
 }
 
-/** Times by span and times by name: either comes to the same whole. */
+/**
+ * Times by span, by name, or both: either comes to the same whole. Where many rows are read, one of
+ * them is left empty.
+ */
 export interface Sums {
   readonly cells: readonly Cell[];
   readonly spanTimes: ReadonlyMap<number, Times>;
@@ -55,7 +58,8 @@ export function reportOf(sums: Sums, spanCount: number): Report {
     if (point !== undefined) series[cell.span] = { ...point, ...addFigures(point, cell.figures) };
     groups.set(cell.name, withCell(groups.get(cell.name), cell, sums.nameTimes));
   }
-  const times = [...sums.spanTimes.values()].reduce(addTimes, noTimes());
+  const known = sums.spanTimes.size > 0 ? sums.spanTimes : sums.nameTimes;
+  const times = [...known.values()].reduce(addTimes, noTimes());
   return { totals: { ...figures, times }, series, groups: [...groups.values()].sort(byCost) };
 }
 
