@@ -11,7 +11,7 @@ import { primary } from './db';
 import { requests } from './schema';
 
 /** Lines looked at in one call: some tens of milliseconds. */
-const LOOKED_AT_MAX = 20_000;
+const LOOKED_AT_MAX = 10_000;
 
 type Row = typeof requests.$inferSelect;
 

@@ -5,6 +5,7 @@
 import type { AccountId, KeyId, UserId } from '../domain/ids';
 import type { Closing } from '../domain/ledger/calls';
 import { nanos } from '../domain/money';
+import { HOUR_MS } from '../domain/time';
 import type { Figures, Times } from '../domain/usage/figures';
 import { addTimes, FINE_CLOSINGS, noTimes } from '../domain/usage/figures';
 import { emptyHistogram } from '../domain/usage/histogram';
@@ -109,9 +110,13 @@ function statementsOf({ group, filter, top, isTimeless }: UsageQuestion): readon
   if (top !== undefined) return [`${sums} ORDER BY cost_nanos DESC, name LIMIT ${Math.trunc(top)}`];
   if (isTimeless === true) return [sums];
   const by = group === 'none' ? 'span.key' : name;
-  // By slot as well, so that no text becomes longer than D1 takes.
-  return [sums, ask(`${by} AS by, ${TIMES}`, '1, rollups.slot')];
+  // No text becomes longer than D1 takes: all of a slot, or one's own of a day.
+  const isOnes = isOne || group === 'user' || group === 'key';
+  const part = isOnes ? `rollups.slot / ${DAY_MS}` : 'rollups.slot';
+  return [sums, ask(`${by} AS by, ${TIMES}`, `1, ${part}`)];
 }
+
+const DAY_MS = 24 * HOUR_MS;
 
 /** Eight zeros after a number: histograms are mostly these. */
 const ZEROS = ',0'.repeat(8);

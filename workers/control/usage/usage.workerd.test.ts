@@ -339,7 +339,7 @@ describe('the search of the log', () => {
   });
 
   it('looks at a bounded number of lines a call, and says where it stopped', async () => {
-    await log(20_050);
+    await log(10_050);
     const first = await search('session=s7');
     expect(first.items).toEqual([]);
     expect(first.next).not.toBeNull();
