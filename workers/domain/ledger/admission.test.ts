@@ -104,6 +104,20 @@ describe('decideAdmit', () => {
     expect(decideAdmit(call(), poor)).toMatchObject({ error: { kind: 'out-of-credit' } });
   });
 
+  it('decides for a key that its owner chose as for one that was sent, but for the hash', () => {
+    const chosen = call({ keyHash: '', by: 'session' });
+    const rich = factsOf(nanos(HOLD_NANOS * 10));
+    expect(decideAdmit(chosen, rich)).toEqual(decideAdmit(call(), rich));
+    const poor = factsOf(ZERO_NANOS);
+    expect(decideAdmit(chosen, poor)).toEqual(decideAdmit(call(), poor));
+    const disabled: AdmitFacts = {
+      ...rich,
+      copies: { ...rich.copies, key: { ...rich.copies.key, status: 'disabled' } },
+    };
+    expect(decideAdmit(chosen, disabled)).toMatchObject({ error: { why: 'revoked' } });
+    expect(decideAdmit(call({ keyHash: '' }), rich)).toMatchObject({ error: { why: 'unknown' } });
+  });
+
   it('never admits a metered request without a price or a balance, whatever it says', () => {
     const calls = fc.record({
       model: fc.constantFrom(null, MODEL, 'claude-opus-latest', 'gpt'),

@@ -66,6 +66,21 @@ describe('checkKey', () => {
     expect(checkKey(copies, hash, NOW)).toEqual({ kind, why });
   });
 
+  it('asks a key that was chosen and not sent for no hash, and for all else as ever', () => {
+    expect(checkKey(COPIES, null, NOW)).toBeNull();
+    const fallen: readonly Copies[] = [
+      key({ status: 'disabled' }),
+      key({ status: 'deleted' }),
+      key({ expiresAt: NOW }),
+      { ...COPIES, user: userCopy(OWNER, { status: 'suspended' }) },
+      { ...COPIES, wallet: walletCopy(OWNER, { status: 'suspended' }) },
+    ];
+    for (const copies of fallen) {
+      expect(checkKey(copies, null, NOW)).not.toBeNull();
+      expect(checkKey(copies, null, NOW)).toEqual(checkKey(copies, HASH, NOW));
+    }
+  });
+
   it('tells nobody with a wrong hash how the key, its user or its wallet stand', () => {
     const fallen: Copies = {
       key: keyCopy(OWNER, { status: 'deleted', expiresAt: 0 }),
