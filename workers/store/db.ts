@@ -32,8 +32,8 @@ export function raised(version: SQLiteColumn, now: number): SQL {
 }
 
 /**
- * Whether `column` holds `text` as it is, ASCII letters in either case. No LIKE: D1 takes patterns of
- * at most 50 bytes, and % and _ would have to be escaped.
+ * Whether `column` holds `text` as it is, ASCII letters in either case. No LIKE: D1 takes patterns
+ * of at most 50 bytes, and % and _ would have to be escaped.
  */
 export function contains(column: SQLiteColumn, text: string): SQL {
   return sql`instr(lower(${column}), lower(${text})) > 0`;

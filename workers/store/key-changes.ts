@@ -39,6 +39,8 @@ export interface KeyFilter {
   readonly userId: UserId | null;
   readonly status?: KeyRow['status'];
   readonly tag?: string;
+  /** Of the secret that the tag of the key's text was made under. */
+  readonly tagVersion?: string;
   /** Only keys made before this one. */
   readonly before?: KeyId;
   readonly limit: number;
@@ -46,13 +48,14 @@ export interface KeyFilter {
 
 /** Keys, newest first. Deleted ones only when asked for. Throws as D1 does. */
 export async function listKeys(d1: D1Database, filter: KeyFilter): Promise<ManagedKey[]> {
-  const { userId, status, tag, before, limit } = filter;
+  const { userId, status, tag, tagVersion, before, limit } = filter;
   return select(
     primary(d1),
     and(
       userId === null ? undefined : eq(keys.userId, userId),
       status === undefined ? ne(keys.status, 'deleted') : eq(keys.status, status),
       before === undefined ? undefined : lt(keys.id, before),
+      tagVersion === undefined ? undefined : eq(keys.tagVersion, tagVersion),
       tag === undefined
         ? undefined
         : sql`EXISTS (SELECT 1 FROM json_each(${keys.tags}) WHERE value = ${tag})`,

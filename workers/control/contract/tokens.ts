@@ -149,7 +149,12 @@ export const adminKeys = {
     path: '/admin/keys',
     access: reads('keys'),
     summary: 'Lists API keys of all users, newest first.',
-    query: z.strictObject({ ...list.shape, userId: z.optional(id('user')) }),
+    query: z.strictObject({
+      ...list.shape,
+      userId: z.optional(id('user')),
+      /** Of the secret that the keys were made under: it may go when none is left. */
+      tagVersion: z.optional(z.string().check(z.regex(/^[1-9][0-9]?$/))),
+    }),
     answer: pageOf(token),
   }),
   create: endpoint({

@@ -59,11 +59,12 @@ export async function pageOfKeys(
   query: {
     readonly status?: KeyFilter['status'] | undefined;
     readonly tag?: string | undefined;
+    readonly tagVersion?: string | undefined;
     readonly cursor?: string | undefined;
     readonly limit?: number | undefined;
   },
 ) {
-  const { status, tag, cursor, limit = PAGE_ITEMS } = query;
+  const { status, tag, tagVersion, cursor, limit = PAGE_ITEMS } = query;
   if (cursor !== undefined && !isId('key', cursor)) {
     return refused('not-valid', { fields: { cursor: 'is not one of this list' } });
   }
@@ -71,6 +72,7 @@ export async function pageOfKeys(
     userId: whose,
     ...(status === undefined ? {} : { status }),
     ...(tag === undefined ? {} : { tag }),
+    ...(tagVersion === undefined ? {} : { tagVersion }),
     ...(cursor === undefined ? {} : { before: cursor }),
     limit: limit + 1,
   });

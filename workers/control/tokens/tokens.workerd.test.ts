@@ -272,6 +272,20 @@ describe('a key of another', () => {
     expect(await opens(forOwner.key ?? '')).toBe('opens');
   });
 
+  it('is found by the version of the secret that its tag was made under', async () => {
+    const owner = await newPerson();
+    const { keyId } = await newApiKey(owner);
+    const admin = await newPerson({ role: 'admin' });
+    for (const [version, found] of [
+      ['1', [{ id: keyId }]],
+      ['2', []],
+    ] as const) {
+      const path = `/admin/keys?userId=${owner.userId}&tagVersion=${version}`;
+      const { items } = await read<{ items: Token[] }>(await admin.call('GET', path));
+      expect(items).toMatchObject(found);
+    }
+  });
+
   it('is never opened by strange ids', async () => {
     const who = await newPerson();
     await newApiKey(who);

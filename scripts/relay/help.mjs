@@ -1,0 +1,57 @@
+// What the CLI says of itself: made of the table of commands and of what the API says of each.
+
+import { wordsOf } from './arguments.mjs';
+import { COMMANDS } from './commands.mjs';
+import { operations } from './operations.mjs';
+
+/** @typedef {import('./operations.mjs').Field} Field */
+
+const HEAD = `npm run relay -- <group> <command> [words] [--flags]
+
+  login                  logs in: e-mail address and password are asked for, or come from
+                         RELAY_EMAIL and RELAY_PASSWORD
+  logout                 ends that login
+  whoami                 says who is logged in`;
+
+const FOOT = `
+  call <operation>       does any operation of the API (openapi.json), such as: call auth.me
+
+  --url <address>        the relay; else RELAY_URL, else http://127.0.0.1:3000
+  --json                 prints the answer as it came
+  --csv                  prints a file, where there is one
+  --all                  reads a list to its end
+  --idempotency-key <k>  the same again has one effect
+  --help                 after a command: its words and flags
+
+A service token in RELAY_TOKEN goes before a login.`;
+
+/** All commands. */
+export function overview() {
+  const rows = COMMANDS.map(({ command, does }) => {
+    const summary = operations().get(does)?.summary ?? '';
+    return `  ${command.padEnd(22)} ${summary}`;
+  });
+  return [HEAD, ...rows, FOOT].join('\n');
+}
+
+/**
+ * @param {import('./commands.mjs').Command} command
+ * @param {import('./operations.mjs').Operation} operation
+ */
+export function helpOf({ command, takes }, { summary, fields }) {
+  const inPath = fields.flatMap(({ place, name }) => (place === 'path' ? name : []));
+  const words = takes ?? inPath;
+  const flagOf = (/** @type {string} */ name) =>
+    fields.find((field) => field.name === name)?.flag ?? name;
+  const usage = ['npm run relay --', command, ...words.map((name) => `<${flagOf(name)}>`)];
+  const flags = fields
+    .filter(({ name }) => name !== 'format')
+    .map((field) => `  ${`--${field.flag}`.padEnd(24)} ${wordsOf(field)}${mark(field, words)}`);
+  return [usage.join(' '), summary, ...flags].join('\n');
+}
+
+/** @param {Field} field @param {readonly string[]} words */
+function mark({ name, required }, words) {
+  if (words.includes(name)) return ', or as a word';
+  return required ? ' (needed)' : '';
+}

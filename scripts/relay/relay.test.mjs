@@ -1,0 +1,308 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { parse, valueOf } from './arguments.mjs';
+import { COMMANDS } from './commands.mjs';
+import { helpOf, overview } from './help.mjs';
+import { operationOf } from './operations.mjs';
+import { main } from './run.mjs';
+import { fileOf, urlOf } from './session.mjs';
+import { dollars, lines, table } from './show.mjs';
+
+const NOW = Date.UTC(2026, 10, 23);
+const DAY_MS = 86_400_000;
+
+describe('what is typed', () => {
+  it('is words and flags, with or without =', () => {
+    const { words, flags } = parse(['keys', 'list', '--tag', 'a', '--json', 'x', '--limit=3']);
+    expect(words).toEqual(['keys', 'list', 'x']);
+    expect([...flags]).toEqual([
+      ['tag', 'a'],
+      ['json', true],
+      ['limit', '3'],
+    ]);
+  });
+
+  /** @param {string} operation @param {string} name @param {string} text */
+  function valueIn(operation, name, text) {
+    const field = operationOf(operation).fields.find((one) => one.name === name);
+    if (field === undefined) throw new Error(`${operation} has no ${name}`);
+    return valueOf(field, text, NOW);
+  }
+
+  it.each([
+    ['admin.credits.grant', 'amountNanos', '2.50', 2_500_000_000],
+    ['admin.credits.grant', 'amountNanos', '$0.000000001', 1],
+    ['admin.credits.adjust', 'amountNanos', '-3', -3_000_000_000],
+    ['tokens.create', 'expiresAt', '7d', NOW + 7 * DAY_MS],
+    ['tokens.create', 'expiresAt', '2027-01-01', Date.UTC(2027, 0, 1)],
+    ['tokens.create', 'expiresAt', 'none', null],
+    ['tokens.create', 'tags', 'a, b', ['a', 'b']],
+    ['tokens.create', 'limits', '{"concurrency":1}', { concurrency: 1 }],
+    ['tokens.create', 'limits.concurrency', '1', 1],
+    ['tokens.rotate', 'graceMs', '1h', 3_600_000],
+    ['credits.statement', 'since', '1d', NOW - DAY_MS],
+    ['admin.users.list', 'role', 'admin', 'admin'],
+    ['credits.setAlerts', 'percents', '50,80', [50, 80]],
+  ])('stands in %s for %s: %s', (operation, name, text, expected) => {
+    expect(valueIn(operation, name, text)).toEqual(expected);
+  });
+
+  it.each([
+    ['admin.credits.grant', 'amountNanos', '1,5', /--amount takes dollars/],
+    ['admin.credits.grant', 'amountNanos', '0.0000000001', /--amount takes dollars/],
+    ['tokens.create', 'expiresAt', 'soon', /--expires takes a date/],
+    ['tokens.create', 'limits', '{', /--limits takes JSON/],
+    ['tokens.list', 'limit', 'many', /--limit takes a whole number/],
+  ])('is refused in %s for %s: %s', (operation, name, text, words) => {
+    expect(() => valueIn(operation, name, text)).toThrow(words);
+  });
+});
+
+describe('the table of commands', () => {
+  it.each(COMMANDS)('has with "$command" an operation with what it takes and shows', (row) => {
+    const operation = operationOf(row.does);
+    const names = operation.fields.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining([...(row.takes ?? [])]));
+    const document = JSON.parse(readFileSync('workers/control/openapi.json', 'utf8'));
+    const found = document.paths[operation.path][operation.method.toLowerCase()];
+    const [answer] = Object.values(found.responses);
+    const items = answer.content?.['application/json'].schema.properties.items?.items;
+    for (const column of row.columns ?? []) {
+      const [first = ''] = column.split('.');
+      expect([row.command, Object.keys(items?.properties ?? {})]).toEqual([
+        row.command,
+        expect.arrayContaining([first]),
+      ]);
+    }
+  });
+
+  it('gives every command one name, and its help', () => {
+    const names = COMMANDS.map(({ command }) => command);
+    expect(new Set(names).size).toBe(names.length);
+    for (const row of COMMANDS) {
+      expect(overview()).toContain(`  ${row.command} `);
+      expect(helpOf(row, operationOf(row.does))).toContain(`npm run relay -- ${row.command}`);
+    }
+  });
+
+  it('gives no two fields of an operation the same flag', () => {
+    for (const { does } of COMMANDS) {
+      const flags = operationOf(does).fields.map(({ flag }) => flag);
+      expect([does, new Set(flags).size]).toEqual([does, flags.length]);
+    }
+  });
+});
+
+describe('what is shown', () => {
+  it('moves no cursor: names are other people’s words', () => {
+    const shown = table(['name'], [{ name: 'a\u001b[2Jb\u202e\nc' }]);
+    expect(shown).toBe('NAME\na\uFFFD[2Jb\uFFFD\uFFFDc');
+    expect(lines({ name: '\u0007' })).toBe('name  \uFFFD');
+  });
+
+  it.each([
+    [0, '$0.00'],
+    [1, '$0.000000001'],
+    [-1_500_000_000, '-$1.50'],
+    [12_345_678_900, '$12.3456789'],
+  ])('is money to the nano-dollar: %i', (nanos, expected) => {
+    expect(dollars(nanos)).toBe(expected);
+  });
+});
+
+describe('the address', () => {
+  it('is https, or of this machine: passwords go there', () => {
+    expect(urlOf({}, undefined)).toBe('http://127.0.0.1:3000');
+    expect(urlOf({ RELAY_URL: 'https://relay.example/x' }, undefined)).toBe(
+      'https://relay.example',
+    );
+    expect(() => urlOf({}, 'http://relay.example')).toThrow(/in the clear/);
+    expect(() => urlOf({}, 'relay')).toThrow(/no address/);
+  });
+});
+
+describe('a command', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cloud-relay-cli-'));
+  /** @type {{ method: string, url: string, headers: Record<string, any>, body: any }[]} */
+  const calls = [];
+  /** @type {(call: { url: string, body: any }) => [number, unknown]} */
+  let answer = () => [200, {}];
+  const server = createServer((request, response) => {
+    let text = '';
+    request.on('data', (chunk) => {
+      text += chunk;
+    });
+    request.on('end', () => {
+      const { method = '', url = '', headers } = request;
+      const body = text === '' ? undefined : JSON.parse(text);
+      calls.push({ method, url, headers, body });
+      const [status, json] = answer({ url, body });
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(status === 204 ? '' : JSON.stringify(json));
+    });
+  });
+  /** @type {NodeJS.ProcessEnv} */
+  let environment = {};
+  /** @type {string[]} */
+  let said = [];
+
+  beforeAll(async () => {
+    await new Promise((resolve) => {
+      server.listen(0, '127.0.0.1', () => resolve(undefined));
+    });
+    const address = server.address();
+    const port = typeof address === 'object' ? address?.port : 0;
+    environment = { XDG_CONFIG_HOME: folder, RELAY_URL: `http://127.0.0.1:${port}` };
+  });
+  afterAll(() => {
+    server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    calls.length = 0;
+  });
+
+  /** @param {string[]} words @param {NodeJS.ProcessEnv} [more] */
+  async function run(words, more = {}) {
+    said = [];
+    const listen = (/** @type {unknown} */ text) => said.push(String(text)) > 0;
+    vi.spyOn(process.stdout, 'write').mockImplementation(listen);
+    vi.spyOn(process.stderr, 'write').mockImplementation(listen);
+    return main(words, { ...environment, ...more });
+  }
+
+  /** @param {number} number @param {number} expiresInMs */
+  const login = (number, expiresInMs) => ({
+    user: { email: 'a@relay.test', role: 'admin' },
+    accessExpiresAt: Date.now() + expiresInMs,
+    tokens: { access: `access-${number}`, refresh: `refresh-${number}` },
+  });
+  const file = () => fileOf(environment, environment['RELAY_URL'] ?? '');
+
+  it('needs a login, says so, and ends with 3', async () => {
+    expect(await run(['whoami'])).toBe(3);
+    expect(said.join('')).toContain('npm run relay -- login');
+    expect(calls).toEqual([]);
+  });
+
+  it('logs in with tokens of its own, kept for their owner alone, without the password', async () => {
+    answer = () => [200, login(1, 600_000)];
+    const code = await run(['login', 'a@relay.test'], { RELAY_PASSWORD: 'correct horse' });
+    expect(code).toBe(0);
+    expect(calls[0]?.body).toMatchObject({ transport: 'bearer', password: 'correct horse' });
+    expect(statSync(file()).mode & 0o777).toBe(0o600);
+    expect(readFileSync(file(), 'utf8')).not.toContain('correct horse');
+    expect(said.join('')).not.toMatch(/access-|refresh-|correct horse/);
+  });
+
+  it('sends what was typed, an Idempotency-Key with what moves money', async () => {
+    answer = () => [201, { entryId: 'e', amountNanos: 2_500_000_000 }];
+    const code = await run(['credits', 'grant', 'usr_1', '2.50', '--reason', 'a present']);
+    expect(code).toBe(0);
+    expect(calls).toMatchObject([
+      {
+        method: 'POST',
+        url: '/admin/credits/grant',
+        headers: { authorization: 'Bearer access-1', 'idempotency-key': expect.any(String) },
+        body: { userId: 'usr_1', amountNanos: 2_500_000_000, reason: 'a present' },
+      },
+    ]);
+    expect(said.join('')).toContain('$2.50');
+  });
+
+  it('puts words into addresses without letting them out', async () => {
+    answer = () => [204, null];
+    await run(['keys', 'delete', '../users/x?y#z']);
+    expect(calls[0]?.url).toBe('/admin/keys/..%2Fusers%2Fx%3Fy%23z');
+  });
+
+  it('reads a list to its end, and counts', async () => {
+    answer = ({ url }) => {
+      const next = url.includes('cursor=c1') ? null : 'c1';
+      return [200, { items: [{ id: 'a' }, { id: 'b' }], next }];
+    };
+    expect(await run(['keys', 'count', '--tag-version', '1'])).toBe(0);
+    expect(said.join('')).toBe('4\n');
+    expect(calls.map(({ url }) => url)).toEqual([
+      '/admin/keys?limit=200&tagVersion=1',
+      '/admin/keys?cursor=c1&limit=200&tagVersion=1',
+    ]);
+  });
+
+  it('takes no secret as an argument, and one from the environment', async () => {
+    const words = ['accounts', 'add', 'name', 'anthropic', 'https://api.anthropic.com'];
+    expect(await run([...words, '--credential', 'sk-canary'])).toBe(2);
+    expect(said.join('')).not.toContain('sk-canary');
+    expect(calls).toEqual([]);
+    answer = () => [201, { account: {} }];
+    expect(await run(words, { RELAY_CREDENTIAL: 'sk-canary' })).toBe(0);
+    expect(calls[0]?.body.credential).toBe('sk-canary');
+    expect(said.join('')).not.toContain('sk-canary');
+  });
+
+  it('tells a refusal in its words and fields, and ends with 1', async () => {
+    const error = {
+      code: 'not-valid',
+      message: 'No.',
+      requestId: 'req_1',
+      fields: { a: 'is odd' },
+    };
+    answer = () => [400, { error }];
+    expect(await run(['users', 'list'])).toBe(1);
+    expect(said.join('')).toBe('No. (400 not-valid)\n  a: is odd\nRequest req_1\n');
+    expect(await run(['users', 'list', '--json'])).toBe(1);
+    expect(JSON.parse(said.join(''))).toEqual({ error });
+  });
+
+  it('that is typed wrongly sends nothing and ends with 2', async () => {
+    for (const words of [
+      ['nothing'],
+      ['keys'],
+      ['users', 'list', '--rolle', 'x'],
+      ['keys', 'show'],
+    ]) {
+      expect([words, await run(words)]).toEqual([words, 2]);
+    }
+    expect(calls).toEqual([]);
+  });
+
+  it('renews its tokens before they end, and keeps the new ones', async () => {
+    answer = () => [200, login(1, 1_000)];
+    await run(['login', 'a@relay.test'], { RELAY_PASSWORD: 'correct horse' });
+    answer = ({ url }) => [200, url === '/api/auth/refresh' ? login(2, 600_000) : {}];
+    expect(await run(['whoami'])).toBe(0);
+    expect(calls.at(-2)?.body).toEqual({ refreshToken: 'refresh-1', transport: 'bearer' });
+    expect(calls.at(-1)?.headers['authorization']).toBe('Bearer access-2');
+    expect(JSON.parse(readFileSync(file(), 'utf8')).refresh).toBe('refresh-2');
+  });
+
+  it('forgets a login that has ended, and one that is logged out', async () => {
+    answer = () => [200, login(1, 1_000)];
+    await run(['login', 'a@relay.test'], { RELAY_PASSWORD: 'correct horse' });
+    answer = () => [401, { error: { code: 'session-ended', message: 'Ended.' } }];
+    expect(await run(['whoami'])).toBe(3);
+    expect(() => statSync(file())).toThrow();
+    answer = () => [200, login(1, 1_000)];
+    await run(['login', 'a@relay.test'], { RELAY_PASSWORD: 'correct horse' });
+    answer = () => [204, null];
+    expect(await run(['logout'])).toBe(0);
+    expect(calls.at(-1)?.body).toEqual({ refreshToken: 'refresh-1' });
+    expect(() => statSync(file())).toThrow();
+  });
+
+  it('with a service token needs no login', async () => {
+    answer = () => [200, { items: [], next: null }];
+    expect(await run(['users', 'list'], { RELAY_TOKEN: 'svc_x' })).toBe(0);
+    expect(calls[0]?.headers['authorization']).toBe('Bearer svc_x');
+  });
+
+  it('without an answer ends with 4', async () => {
+    const nowhere = { RELAY_URL: 'http://127.0.0.1:9', RELAY_TOKEN: 'svc_x' };
+    expect(await run(['users', 'list'], nowhere)).toBe(4);
+    expect(said.join('')).toContain('does not answer');
+  });
+});
