@@ -1,6 +1,6 @@
 // A key or its user is put out of action while requests run: each of them ends at its next sign of
 // life, at most 15 s later, in the client's protocol, and is paid for what it was. All wait
-// together: it is the one journey that waits for that long.
+// together; besides, only the playground's stop waits for that long.
 
 import { once } from 'node:events';
 import { request } from 'node:http';
