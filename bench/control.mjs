@@ -1,6 +1,6 @@
-// How long the control plane takes: reads and writes through a relay that `npm start` runs on a state
-// that `npm run seed` has filled, one after the other, logged in as the first admin. It only looks,
-// but for grants of a nano-dollar and a key that it makes and renames. Figures: docs/performance.md.
+// How long the control plane takes: reads and writes through a relay that `npm start` runs on a
+// state that `npm run seed` has filled, one after the other. It only looks, but for grants of a
+// nano-dollar, a user's name and a key that it makes and deletes. Figures: docs/performance.md.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

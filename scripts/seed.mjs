@@ -1,6 +1,6 @@
-// `npm run seed`: fills the local state (RELAY_STATE) with 1,000 users, their keys, a request log of
-// 100,000 lines and sums of 90 days, to look at the control plane as it is in use. It knows no other
-// database than the one in that folder. `-- --users 50 --requests 2000 --seed 3` for less.
+// `npm run seed`: fills the local state (RELAY_STATE) with 1,000 users, their keys, a request log
+// of 100,000 lines and sums of 90 days, to look at the control plane as it is in use. It knows no
+// other database than the one in that folder. `-- --users 50 --requests 2000 --seed 3` for less.
 
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -35,7 +35,7 @@ export interface CostLines {
 
 const TOKEN_KINDS = ['input', 'cacheWrite5m', 'cacheWrite1h', 'cacheRead', 'output'] as const;
 
-/** The lines of `usage` as it is priced in `context`; kinds of which there are none have no line. */
+/** The lines of `usage` as it is priced in `context`; a kind of which there is none has no line. */
 export function costLines(usage: Usage, context: PricingContext): CostLines {
   const entries = pricedEntries(usage, context, new Set());
   const lines = entries.flatMap((entry, index) =>

@@ -123,7 +123,10 @@ export function namedBySpan(sums: Sums, nameOf: (span: number) => string): Sums 
   };
 }
 
-/** Sums by `pieces` as sums by `spans`, each of which is whole pieces; what is in none is left out. */
+/**
+ * Sums by `pieces` as sums by `spans`, each of them whole pieces; what is in none is left out. Times
+ * by name do not say in which piece they were: they go.
+ */
 export function regrouped(sums: Sums, pieces: readonly Span[], spans: readonly Span[]): Sums {
   const places = pieces.map((piece) => spans.findIndex((span) => isWithin(piece, span)));
   const placeOf = (piece: number) => places[piece] ?? -1;
@@ -135,7 +138,7 @@ export function regrouped(sums: Sums, pieces: readonly Span[], spans: readonly S
   const cells = sums.cells
     .map((cell) => ({ ...cell, span: placeOf(cell.span) }))
     .filter(({ span }) => span >= 0);
-  return { ...sums, cells, spanTimes };
+  return { cells, spanTimes, nameTimes: new Map() };
 }
 
 function figuresOf({ closing, counts, costNanos }: OwnRequest): Figures {
