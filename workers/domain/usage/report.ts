@@ -124,8 +124,8 @@ export function namedBySpan(sums: Sums, nameOf: (span: number) => string): Sums 
 }
 
 /**
- * Sums by `pieces` as sums by `spans`, each of them whole pieces; what is in none is left out. Times
- * by name do not say in which piece they were: they go.
+ * Sums by `pieces` as sums by `spans`, each of them whole pieces; what is in none is left out.
+ * Times by name do not say in which piece they were: they go.
  */
 export function regrouped(sums: Sums, pieces: readonly Span[], spans: readonly Span[]): Sums {
   const places = pieces.map((piece) => spans.findIndex((span) => isWithin(piece, span)));
