@@ -82,6 +82,8 @@ describe('the cron', () => {
     await scheduled({ ...env, DB }, NOW, report);
     const jobs = lines.map(({ event, fields }) => `${event} ${fields.job}`);
     expect(jobs.toSorted()).toEqual([
+      'job-failed deleted-users',
+      'job-failed kept-answers',
       'job-failed late-settles',
       'job-failed outbox',
       'job-failed request-log',
