@@ -7,6 +7,7 @@ import type { Closed, Correction, Entry, Opened, RequestRow, RowHold } from '../
 import type { Checkpoint } from '../domain/ledger/state';
 import { nanos } from '../domain/money';
 import type { Catalogue } from '../domain/pricing/catalogue';
+import { keepDocument, readDocument } from './documents';
 import { migrate } from './migrate';
 
 const STEPS = [
@@ -83,6 +84,7 @@ export interface StorageCounters {
 export class LedgerStorage {
   readonly counters: StorageCounters = { rowsWritten: 0, rowsRead: 0 };
   readonly #sql: SqlStorage;
+  readonly #bound = this.run.bind(this);
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -108,38 +110,20 @@ export class LedgerStorage {
     return rows;
   }
 
-  #document<T>(name: string): T | null {
-    const [row] = this.#run<{ document: string }>(
-      'SELECT document FROM documents WHERE name = ?',
-      name,
-    );
-    // Written by this class alone, as JSON of the same type.
-    return row === undefined ? null : (JSON.parse(row.document) as T);
-  }
-
-  #keepDocument(name: string, value: unknown): void {
-    this.#run(
-      'INSERT INTO documents (name, document) VALUES (?, ?) ' +
-        'ON CONFLICT (name) DO UPDATE SET document = excluded.document',
-      name,
-      JSON.stringify(value),
-    );
-  }
-
   checkpoint(): Checkpoint | null {
-    return this.#document<Checkpoint>('checkpoint');
+    return readDocument<Checkpoint>(this.#bound, 'checkpoint');
   }
 
   keepCheckpoint(checkpoint: Checkpoint): void {
-    this.#keepDocument('checkpoint', checkpoint);
+    keepDocument(this.#bound, 'checkpoint', checkpoint);
   }
 
   catalogue(): Catalogue | null {
-    return this.#document<Catalogue>('catalogue');
+    return readDocument<Catalogue>(this.#bound, 'catalogue');
   }
 
   keepCatalogue(catalogue: Catalogue): void {
-    this.#keepDocument('catalogue', catalogue);
+    keepDocument(this.#bound, 'catalogue', catalogue);
   }
 
   copies(): Copy[] {
