@@ -23,18 +23,33 @@ export function readDocument<T>(run: Run, name: string): T | null {
 
 /** Keeps the document in the place of the one with this name. No await: all of it or nothing. */
 export function keepDocument(run: Run, name: string, value: unknown): void {
-  const text = JSON.stringify(value);
-  let count = 0;
-  for (let from = 0; from < text.length || count === 0; from += PART_CHARACTERS_MAX) {
+  const parts = partsOf(JSON.stringify(value));
+  for (const [index, part] of parts.entries()) {
     run(
       'INSERT INTO documents (name, document) VALUES (?, ?) ' +
         'ON CONFLICT (name) DO UPDATE SET document = excluded.document',
-      partName(name, count),
-      text.slice(from, from + PART_CHARACTERS_MAX),
+      partName(name, index),
+      part,
     );
-    count += 1;
   }
-  run('DELETE FROM documents WHERE name >= ? AND name < ?', partName(name, count), `${name}$`);
+  run(
+    'DELETE FROM documents WHERE name >= ? AND name < ?',
+    partName(name, parts.length),
+    `${name}$`,
+  );
+}
+
+/** Never cut within a pair: half of one is no text. */
+function partsOf(text: string): readonly string[] {
+  const parts: string[] = [];
+  let from = 0;
+  do {
+    const to = from + PART_CHARACTERS_MAX;
+    const isPair = /[\ud800-\udbff]/.test(text.charAt(to - 1));
+    parts.push(text.slice(from, isPair ? to - 1 : to));
+    from = isPair ? to - 1 : to;
+  } while (from < text.length);
+  return parts;
 }
 
 /** `checkpoint`, `checkpoint#0001`, ...: in the order of names. `$` comes after `#`. */

@@ -25,6 +25,7 @@ describe('a document', () => {
     ['two parts', 'x'.repeat(499_999)],
     ['above what a row takes', 'x'.repeat(3_000_000)],
     ['of wide characters', '語🙂'.repeat(400_000)],
+    ['of wide characters, one off', `x${'🙂'.repeat(800_000)}`],
   ])('that is %s is read as it was kept', async (_, text) => {
     await stored((storage) => {
       const run = storage.run.bind(storage);
