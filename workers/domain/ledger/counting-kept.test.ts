@@ -24,7 +24,7 @@ import {
   countersOf,
   forgetWindows,
 } from './counting';
-import { emptyState, foldOpened } from './state';
+import { checkpointOf, emptyState, foldOpened, rebuild } from './state';
 
 const OWNER = ownerOf(1);
 const CENT_NANOS = 10_000_000;
@@ -93,6 +93,45 @@ describe('budgets', () => {
     expect(before?.map(({ spentNanos }) => spentNanos)).toEqual([CENT_NANOS, 2 * CENT_NANOS]);
     ledger.evict();
     expect(days()).toEqual(before);
+  });
+});
+
+describe('a wallet that wakes in another zone than its checkpoint', () => {
+  /** As told after waking; the checkpoint is of `savedAt`, the clock then shows `wokenAt`. */
+  function toldAfter({
+    savedAt,
+    wokenAt,
+    seenAt,
+  }: Record<'savedAt' | 'wokenAt' | 'seenAt', number>) {
+    const ledger = newLedger(DAY);
+    ledger.wallClock = savedAt;
+    ledger.settle(settleCall(open(ledger, 1), { costNanos: nanos(CENT_NANOS) }));
+    const checkpoint = { ...checkpointOf(ledger.state), lastSeenAt: seenAt };
+    ledger.apply(userCopy(OWNER, { version: 2, timeZone: 'Asia/Tokyo' }));
+    ledger.wallClock = wokenAt;
+    return ledger.standings(ledger.rebuiltFrom(checkpoint));
+  }
+
+  it('has spent in the running day what the checkpoint knew, after a misread clock too', () => {
+    const misread = { savedAt: NOW, wokenAt: NOW, seenAt: NOW + 50 * HOUR_MS };
+    expect(toldAfter(misread)).toMatchObject([{ used: CENT_NANOS }]);
+  });
+
+  it('has spent it in the day that was seen last, when the clock has gone back over midnight', () => {
+    // 15:00 UTC is midnight in Tokyo.
+    const midnight = NOW + 3 * HOUR_MS;
+    const savedAt = midnight + 10 * MINUTE_MS;
+    const back = { savedAt, seenAt: savedAt, wokenAt: midnight - 5 * MINUTE_MS };
+    expect(toldAfter(back)).toMatchObject([{ used: CENT_NANOS }]);
+  });
+
+  it('keeps the zone of the checkpoint where none is told', () => {
+    const ledger = newLedger();
+    ledger.apply(userCopy(OWNER, { version: 2, timeZone: 'Asia/Tokyo' }));
+    open(ledger, 1);
+    const checkpoint = checkpointOf(ledger.state);
+    const woken = rebuild({ checkpoint, rows: [], entries: [], wallClock: NOW });
+    expect(woken.book.timeZone).toBe('Asia/Tokyo');
   });
 });
 

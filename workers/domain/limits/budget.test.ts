@@ -170,6 +170,7 @@ describe('a budget', () => {
     expect(book.sums.size).toBe(3 * 4 * 2);
     expect(Math.max(...[...book.sums.values()].map((sums) => sums.length))).toBe(3);
     expect(Math.max(...[...book.recent.values()].map((periods) => periods.length))).toBe(3);
+    expect(book.dates.length).toBe(3);
     expect(figure(book, { period: 'total', now: NOON }).spentNanos).toBe(800);
   });
 
