@@ -2,7 +2,6 @@
 
 import type { KeyId, RequestId } from '../domain/ids';
 import type { Certainty, Closing, EntryKind } from '../domain/ledger/calls';
-import type { Copy } from '../domain/ledger/copies';
 import type { Closed, Correction, Entry, Opened, RequestRow, RowHold } from '../domain/ledger/row';
 import type { Checkpoint } from '../domain/ledger/state';
 import { nanos } from '../domain/money';
@@ -41,6 +40,8 @@ const STEPS = [
 
 /** Rows that are read back at a time. */
 const PAGE_ROWS = 500;
+/** Rows that are looked through for a request's id. */
+const SEARCHED_ROWS = 20_000;
 
 type RequestRecord = {
   seq: number;
@@ -114,6 +115,7 @@ export class LedgerStorage {
     return readDocument<Checkpoint>(this.#bound, 'checkpoint');
   }
 
+  /** In one transaction of the caller's: half of one would end every waking. */
   keepCheckpoint(checkpoint: Checkpoint): void {
     keepDocument(this.#bound, 'checkpoint', checkpoint);
   }
@@ -124,24 +126,6 @@ export class LedgerStorage {
 
   keepCatalogue(catalogue: Catalogue): void {
     keepDocument(this.#bound, 'catalogue', catalogue);
-  }
-
-  copies(): Copy[] {
-    return this.#run<{ document: string }>('SELECT document FROM copies').map(
-      (row) => JSON.parse(row.document) as Copy,
-    );
-  }
-
-  keepCopy(copy: Copy): void {
-    this.#run(
-      'INSERT INTO copies (kind, id, version, document) VALUES (?, ?, ?, ?) ' +
-        'ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, ' +
-        'document = excluded.document WHERE excluded.version > copies.version',
-      copy.kind,
-      copy.id,
-      copy.version,
-      JSON.stringify(copy),
-    );
   }
 
   /** Rows after the checkpoint and those that were open at it, oldest first. */
@@ -171,6 +155,16 @@ export class LedgerStorage {
 
   row(seq: number): RequestRow | null {
     const [record] = this.#run<RequestRecord>('SELECT * FROM requests WHERE seq = ?', seq);
+    return record === undefined ? null : rowOf(record);
+  }
+
+  /** The row of a request among the last ones. There is no index for it: seldom, or not at all. */
+  rowOf(requestId: RequestId): RequestRow | null {
+    const [record] = this.#run<RequestRecord>(
+      'SELECT * FROM requests WHERE seq > (SELECT max(seq) FROM requests) - ? AND id = ? LIMIT 1',
+      SEARCHED_ROWS,
+      requestId,
+    );
     return record === undefined ? null : rowOf(record);
   }
 
