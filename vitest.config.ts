@@ -1,3 +1,4 @@
+import { env } from 'node:process';
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers';
 import { defineConfig } from 'vitest/config';
 
@@ -27,6 +28,11 @@ export default defineConfig(async () => ({
                 RELAY_ENVIRONMENT: 'development',
                 KEY_TAG_SECRETS: '{"1":"test-key-tag-secret-of-one"}',
                 MASTER_KEYS: '{"1":"test-master-key-number-one"}',
+                // For tests/simulation/ledger-object.workerd.test.ts.
+                TEST_SEEDS: {
+                  one: env['OBJECT_SEED'] ?? null,
+                  count: Number(env['OBJECT_SEEDS'] ?? '30'),
+                },
                 CONVERSATION_SECRET: 'test-conversation-secret',
                 SETUP_SECRET: 'test-setup-secret-of-length',
                 SESSION_SECRETS: '{"1":"test-session-secret-of-one"}',
@@ -45,7 +51,7 @@ export default defineConfig(async () => ({
         ],
         test: {
           name: 'workers',
-          include: ['workers/**/*.workerd.test.ts'],
+          include: ['workers/**/*.workerd.test.ts', 'tests/simulation/*.workerd.test.ts'],
           setupFiles: ['./tests/support/apply-migrations.ts'],
           testTimeout: 30_000,
         },

@@ -16,6 +16,8 @@ const COLUMNS = [
 ];
 /** List prices a million: a Worker request, an object request, a row written, a row read. */
 const PRICES = { worker: 0.3, object: 0.15, written: 1, read: 0.001 };
+/** Most dollars a million requests, without the request log and with it, at 20 in a batch. */
+const DOLLARS_MOST = [3.5, 5];
 
 /** Prints everything as Markdown; `baseline` may be null. */
 export function printReport(results, baseline) {
@@ -103,6 +105,11 @@ function printOperations(operations) {
   line(
     '\nList prices; the Worker request is in them. CPU, object time and deleting old rows are not.',
   );
+  const [usual] = Object.values(operations);
+  const withLog = dollarsAMillion(usual);
+  const prices = [withLog - PRICES.written * usual.logLines, withLog];
+  const isMet = prices.every((price, n) => price <= DOLLARS_MOST[n]);
+  line(`At most ${DOLLARS_MOST.join(' and ')} in the first row: ${isMet ? 'met' : 'MISSED'}.`);
 }
 
 function dollarsAMillion(counts) {

@@ -140,9 +140,12 @@ async function mutate({ folders, minutes }, folder) {
         return;
       }
       const said = JSON.parse(line.slice(LINE.length));
-      if (typeof said.planned === 'number') planned = said.planned;
-      else tried.push(said);
-      if (tried.length > 0 && tried.length % 100 === 0) say(`${tried.length} of ${planned} ...`);
+      if (typeof said.planned === 'number') {
+        planned = said.planned;
+        return;
+      }
+      tried.push(said);
+      if (tried.length % 100 === 0) say(`${tried.length} of ${planned} ...`);
     },
   });
   const stopping = new AbortController();
@@ -154,7 +157,11 @@ async function mutate({ folders, minutes }, folder) {
   return { tried, planned };
 }
 
-/** Gives the path of Stryker's settings. @param {readonly string[]} folders @param {string} folder */
+/**
+ * Gives the path of Stryker's settings.
+ * @param {readonly string[]} folders
+ * @param {string} folder
+ */
 function writeSettings(folders, folder) {
   // Where fast-check is found: properties get the same values at every run.
   const seed = join(HOME, 'seed.mjs');

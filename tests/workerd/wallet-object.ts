@@ -36,7 +36,11 @@ export function newRequest(): RequestId {
 /** A wallet of which its object knows nothing. */
 export function unknownWallet(): Wallet {
   made += 1;
-  const owner = ownerOf(made);
+  return walletOf(ownerOf(made));
+}
+
+/** With fresh stubs: those of an object that was reset answer nothing more. */
+export function walletOf(owner: Owner): Wallet {
   const stub = env.LEDGER.get(env.LEDGER.idFromName(owner.walletId));
   return { owner, stub, ledger: ledgerOf(env, owner.walletId, 'weur') };
 }

@@ -121,7 +121,7 @@ const FORBIDDEN: Readonly<Record<Extract<RelayError, { kind: 'forbidden' }>['why
 };
 
 const ENDED: Readonly<Record<Extract<RelayError, { kind: 'ended-by-relay' }>['why'], string>> = {
-  revoked: 'The key of this request was disabled while it ran.',
+  revoked: 'The key of this request, or its user, was disabled while it ran.',
   stopped: 'This request was stopped.',
   limit: 'This request reached a limit of its key.',
   credit: 'Credit was used up while this request ran. Add credit and try again.',

@@ -1,7 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { IdKind } from './ids';
-import { bareId, base58, ID_PREFIXES, ID_RANDOM_BYTES, isId, newId, prefixedId } from './ids';
+import {
+  bareId,
+  base58,
+  ID_PREFIXES,
+  ID_RANDOM_BYTES,
+  isId,
+  madeBefore,
+  newId,
+  prefixedId,
+} from './ids';
 
 const KINDS = Object.keys(ID_PREFIXES) as IdKind[];
 const kinds = fc.constantFrom(...KINDS);
@@ -16,6 +25,15 @@ describe('newId', () => {
         expect(KINDS.filter((other) => isId(other, id))).toEqual([kind]);
       }),
     );
+  });
+
+  it('tells of a request whether it was made before a time', () => {
+    fc.assert(
+      fc.property(time, time, chance, (made, asked, random) => {
+        expect(madeBefore(newId('request', made, random), asked)).toBe(made < asked);
+      }),
+    );
+    expect(madeBefore(newId('request', 0, new Uint8Array(ID_RANDOM_BYTES)), -1)).toBe(false);
   });
 
   it('sorts by the time it was made, whatever the chance was', () => {

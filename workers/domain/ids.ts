@@ -65,6 +65,11 @@ export function newId<K extends IdKind>(kind: K, now: number, random: Uint8Array
   return `${ID_PREFIXES[kind]}_${base58(bytes, BARE_LENGTH)}`;
 }
 
+/** Whether a request's id is of an earlier time than this (Unix ms). */
+export function madeBefore(requestId: RequestId, time: number): boolean {
+  return requestId < newId('request', Math.max(0, time), new Uint8Array(ID_RANDOM_BYTES));
+}
+
 /** Whether `text` is an id of `kind`. */
 export function isId<K extends IdKind>(kind: K, text: string): text is Id<K> {
   return new RegExp(`^${ID_PREFIXES[kind]}_${BASE58_CLASS}{${BARE_LENGTH}}$`).test(text);

@@ -1,5 +1,6 @@
 // The Ledger object's copies of D1 rows: the higher version stays, loads and pushes alike.
-// A key never seen is read from D1 inside admit; an old copy is read again after the answer.
+// A key never seen is read from D1 inside admit; an old copy is read again after the answer. Keys
+// are taken into memory at their first use, so that waking does not read all of them.
 
 import type { RelayError } from '../domain/errors';
 import type { KeyId, UserId } from '../domain/ids';
@@ -30,7 +31,7 @@ export class CopyShelf {
   constructor(storage: LedgerStorage, env: Env) {
     this.#storage = storage;
     this.#env = env;
-    for (const copy of storage.copies()) this.#shelve(copy);
+    for (const copy of this.#stored("kind IN ('user', 'wallet')")) this.#shelve(copy);
   }
 
   wallet(): WalletCopy | null {
@@ -53,16 +54,18 @@ export class CopyShelf {
 
   /** The three rows that decide over a key; null when one is not held. */
   of(keyId: KeyId): Copies | null {
-    const key = this.#keys.get(keyId);
-    const user = key === undefined ? undefined : this.#users.get(key.userId);
-    if (key === undefined || user === undefined || this.#wallet === null) return null;
+    const key = this.#key(keyId);
+    const user = key === null ? undefined : this.#users.get(key.userId);
+    if (key === null || user === undefined || this.#wallet === null) return null;
     return { key, user, wallet: this.#wallet };
   }
 
   /** Keeps `copy` if its version is higher than the one held; else changes nothing. */
   keep(copy: Copy): void {
-    if (!this.#shelve(copy)) return;
-    this.#storage.keepCopy(copy);
+    if ((this.#held(copy)?.version ?? -Infinity) >= copy.version) return;
+    // First what may fail: the next push of a copy that is held already would change nothing.
+    this.#store(copy);
+    this.#shelve(copy);
     if (copy.kind === 'key') this.#renewAt.set(copy.id, Date.now() + STALE_MS);
   }
 
@@ -98,26 +101,53 @@ export class CopyShelf {
     if (copies !== null) this.#renewAt.set(keyId, Date.now() + STALE_MS);
   }
 
-  #shelve(copy: Copy): boolean {
-    const held = this.#held(copy);
-    if (held !== null && held.version >= copy.version) return false;
+  #key(keyId: KeyId): KeyCopy | null {
+    const held = this.#keys.get(keyId);
+    if (held !== undefined) return held;
+    const [stored] = this.#stored("kind = 'key' AND id = ?", keyId);
+    if (stored?.kind !== 'key') return null;
+    this.#keys.set(keyId, stored);
+    return stored;
+  }
+
+  #stored(which: string, ...bindings: readonly string[]): Copy[] {
+    const query = `SELECT document FROM copies WHERE ${which}`;
+    // Written by this class alone, as JSON of the same type.
+    return this.#storage
+      .run<{ document: string }>(query, ...bindings)
+      .map(({ document }) => JSON.parse(document) as Copy);
+  }
+
+  #store(copy: Copy): void {
+    this.#storage.run(
+      'INSERT INTO copies (kind, id, version, document) VALUES (?, ?, ?, ?) ' +
+        'ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, ' +
+        'document = excluded.document WHERE excluded.version > copies.version',
+      copy.kind,
+      copy.id,
+      copy.version,
+      JSON.stringify(copy),
+    );
+  }
+
+  #shelve(copy: Copy): void {
     switch (copy.kind) {
       case 'key':
         this.#keys.set(copy.id, copy);
-        return true;
+        break;
       case 'user':
         this.#users.set(copy.id, copy);
-        return true;
+        break;
       case 'wallet':
         this.#wallet = copy;
-        return true;
+        break;
     }
   }
 
   #held(copy: Copy): Copy | null {
     switch (copy.kind) {
       case 'key':
-        return this.#keys.get(copy.id) ?? null;
+        return this.#key(copy.id);
       case 'user':
         return this.#users.get(copy.id) ?? null;
       case 'wallet':

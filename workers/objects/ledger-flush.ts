@@ -94,6 +94,8 @@ export class LedgerFlush {
       if (now >= this.#retryAt) await this.#send(now);
     } catch (error) {
       this.#pause(now);
+      // Had it been writing this down that failed, no alarm would come for it again.
+      this.#delivered = this.#batches.delivered();
       log('flush-failed', {
         wallet: this.#source.wallet()?.id,
         batch: this.#delivered + 1,

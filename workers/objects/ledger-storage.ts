@@ -2,11 +2,11 @@
 
 import type { KeyId, RequestId } from '../domain/ids';
 import type { Certainty, Closing, EntryKind } from '../domain/ledger/calls';
-import type { Copy } from '../domain/ledger/copies';
 import type { Closed, Correction, Entry, Opened, RequestRow, RowHold } from '../domain/ledger/row';
 import type { Checkpoint } from '../domain/ledger/state';
 import { nanos } from '../domain/money';
 import type { Catalogue } from '../domain/pricing/catalogue';
+import { keepDocument, readDocument } from './documents';
 import { migrate } from './migrate';
 
 const STEPS = [
@@ -40,6 +40,8 @@ const STEPS = [
 
 /** Rows that are read back at a time. */
 const PAGE_ROWS = 500;
+/** Rows that are looked through for a request's id. */
+const SEARCHED_ROWS = 20_000;
 
 type RequestRecord = {
   seq: number;
@@ -83,6 +85,7 @@ export interface StorageCounters {
 export class LedgerStorage {
   readonly counters: StorageCounters = { rowsWritten: 0, rowsRead: 0 };
   readonly #sql: SqlStorage;
+  readonly #bound = this.run.bind(this);
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -108,56 +111,21 @@ export class LedgerStorage {
     return rows;
   }
 
-  #document<T>(name: string): T | null {
-    const [row] = this.#run<{ document: string }>(
-      'SELECT document FROM documents WHERE name = ?',
-      name,
-    );
-    // Written by this class alone, as JSON of the same type.
-    return row === undefined ? null : (JSON.parse(row.document) as T);
-  }
-
-  #keepDocument(name: string, value: unknown): void {
-    this.#run(
-      'INSERT INTO documents (name, document) VALUES (?, ?) ' +
-        'ON CONFLICT (name) DO UPDATE SET document = excluded.document',
-      name,
-      JSON.stringify(value),
-    );
-  }
-
   checkpoint(): Checkpoint | null {
-    return this.#document<Checkpoint>('checkpoint');
+    return readDocument<Checkpoint>(this.#bound, 'checkpoint');
   }
 
+  /** In one transaction of the caller's: half of one would end every waking. */
   keepCheckpoint(checkpoint: Checkpoint): void {
-    this.#keepDocument('checkpoint', checkpoint);
+    keepDocument(this.#bound, 'checkpoint', checkpoint);
   }
 
   catalogue(): Catalogue | null {
-    return this.#document<Catalogue>('catalogue');
+    return readDocument<Catalogue>(this.#bound, 'catalogue');
   }
 
   keepCatalogue(catalogue: Catalogue): void {
-    this.#keepDocument('catalogue', catalogue);
-  }
-
-  copies(): Copy[] {
-    return this.#run<{ document: string }>('SELECT document FROM copies').map(
-      (row) => JSON.parse(row.document) as Copy,
-    );
-  }
-
-  keepCopy(copy: Copy): void {
-    this.#run(
-      'INSERT INTO copies (kind, id, version, document) VALUES (?, ?, ?, ?) ' +
-        'ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, ' +
-        'document = excluded.document WHERE excluded.version > copies.version',
-      copy.kind,
-      copy.id,
-      copy.version,
-      JSON.stringify(copy),
-    );
+    keepDocument(this.#bound, 'catalogue', catalogue);
   }
 
   /** Rows after the checkpoint and those that were open at it, oldest first. */
@@ -187,6 +155,16 @@ export class LedgerStorage {
 
   row(seq: number): RequestRow | null {
     const [record] = this.#run<RequestRecord>('SELECT * FROM requests WHERE seq = ?', seq);
+    return record === undefined ? null : rowOf(record);
+  }
+
+  /** The row of a request among the last ones. There is no index for it: seldom, or not at all. */
+  rowOf(requestId: RequestId): RequestRow | null {
+    const [record] = this.#run<RequestRecord>(
+      'SELECT * FROM requests WHERE seq > (SELECT max(seq) FROM requests) - ? AND id = ? LIMIT 1',
+      SEARCHED_ROWS,
+      requestId,
+    );
     return record === undefined ? null : rowOf(record);
   }
 

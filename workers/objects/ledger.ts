@@ -56,7 +56,7 @@ import {
 import type { UsageDocument } from '../domain/limits/notice';
 import { ZERO_NANOS } from '../domain/money';
 import type { Result } from '../domain/result';
-import { MINUTE_MS, SECOND_MS } from '../domain/time';
+import { SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
 import { CopyShelf } from './copy-shelf';
 import { LedgerFlush } from './ledger-flush';
@@ -65,15 +65,11 @@ import { LimitDesk } from './limit-desk';
 import { prepareFor, preparedFor } from './preparation';
 import { PriceShelf } from './price-shelf';
 import { ReadDesk } from './read-desk';
+import { RecentRequests } from './recent-requests';
 import { WalletDesk } from './wallet-desk';
 
 /** Closed rows between two checkpoints: waking reads at most as many rows again. */
 const CHECKPOINT_EVERY = 500;
-/**
- * How long a closed request is found by its id, for repeats that do not know its row; those after
- * the checkpoint always. Waking finds so many again as a checkpoint spans.
- */
-const RECENT_MS = 10 * MINUTE_MS;
 /** Leases end on whole alarms: one alarm a minute closes all that ran out. */
 const ALARM_SLACK_MS = 5 * SECOND_MS;
 
@@ -86,8 +82,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   readonly #limits: LimitDesk;
   readonly #reading: ReadDesk;
   readonly #wallet: WalletDesk;
-  /** Row numbers of closed requests by id, for at least RECENT_MS. */
-  readonly #recent = new Map<RequestId, { readonly seq: number; readonly closedAt: number }>();
+  readonly #recent: RecentRequests;
   #alarmAt: number | null = null;
   /** Highest row number of the checkpoint in storage. */
   #checkpointSeq = 0;
@@ -95,6 +90,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#storage = new LedgerStorage(ctx.storage.sql);
+    this.#recent = new RecentRequests(this.#storage);
     this.#copies = new CopyShelf(this.#storage, env);
     this.#prices = new PriceShelf(this.#storage, env);
     this.#state = this.#rebuild();
@@ -116,16 +112,8 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     const entries = this.#storage.entriesAfter(checkpoint?.entry ?? 0);
     const timeZone = this.#copies.timeZone();
     const state = rebuild({ checkpoint, rows, entries, wallClock: Date.now(), timeZone });
-    if (checkpoint !== null) {
-      this.#checkpointSeq = checkpoint.seq;
-      const window = { count: CHECKPOINT_EVERY, since: state.lastSeenAt - RECENT_MS };
-      for (const { requestId, ...closed } of this.#storage.closedBefore(checkpoint, window)) {
-        this.#recent.set(requestId, closed);
-      }
-    }
-    for (const { seq, requestId, outcome } of rows) {
-      if (outcome !== null) this.#recent.set(requestId, { seq, closedAt: outcome.closedAt });
-    }
+    this.#checkpointSeq = checkpoint?.seq ?? 0;
+    this.#recent.wake({ checkpoint, rows, now: state.lastSeenAt });
     return state;
   }
 
@@ -243,16 +231,17 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
       this.ctx.abort('a closing could not be stored');
       throw error;
     }
-    this.#recent.set(row.requestId, { seq: row.seq, closedAt: outcome.closedAt });
-    this.#forgetOld(outcome.closedAt);
-    if (this.#state.closedSinceCheckpoint >= CHECKPOINT_EVERY) this.#keepCheckpoint();
+    this.#recent.note(row, outcome.closedAt);
+    this.#recent.forgetOld(outcome.closedAt, this.#checkpointSeq);
     this.#wakeAt(this.#flush.note(outcome.closedAt));
+    // Last: it may fail when the row is stored already, for which an alarm must come.
+    if (this.#state.closedSinceCheckpoint >= CHECKPOINT_EVERY) this.#keepCheckpoint();
     return closed;
   }
 
   #keepCheckpoint(): void {
     const checkpoint = checkpointOf(this.#state);
-    this.#storage.keepCheckpoint(checkpoint);
+    this.ctx.storage.transactionSync(() => this.#storage.keepCheckpoint(checkpoint));
     this.#checkpointSeq = checkpoint.seq;
     this.#state.closedSinceCheckpoint = 0;
   }
@@ -352,7 +341,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
         this.#close(row, outcome, null);
         log('lease-recovered', { request: row.requestId, costNanos: outcome.costNanos });
       }
-      this.#forgetOld(now);
+      this.#recent.forgetOld(now, this.#checkpointSeq);
       await this.#flush.run(now, this.#checkpointSeq);
     } finally {
       this.#alarmAt = null;
@@ -376,15 +365,8 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     if (open !== null) return open;
     const named = seq === null ? null : this.#storage.row(seq);
     if (named?.requestId === requestId) return named;
-    const recent = this.#recent.get(requestId);
-    return recent === undefined ? null : this.#storage.row(recent.seq);
-  }
-
-  #forgetOld(now: number): void {
-    for (const [id, { seq, closedAt }] of this.#recent) {
-      if (closedAt > now - RECENT_MS || seq > this.#checkpointSeq) return;
-      this.#recent.delete(id);
-    }
+    // What names a row and is not there may be of a stranger, closed in the last minutes.
+    return this.#recent.row(requestId, seq === null ? this.#state.lastSeenAt : null);
   }
 
   #now(): number {

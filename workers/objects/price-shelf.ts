@@ -66,8 +66,8 @@ export class PriceShelf {
   keep(fresh: Catalogue): Catalogue {
     const held = this.held(fresh.version);
     if (held !== null) return held;
-    this.#catalogue = fresh;
     this.#storage.keepCatalogue(fresh);
+    this.#catalogue = fresh;
     return fresh;
   }
 }

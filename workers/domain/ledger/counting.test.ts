@@ -106,6 +106,23 @@ describe('a wallet whose zone has changed since its checkpoint', () => {
   });
 });
 
+describe('a wallet whose zone changes twice in a day', () => {
+  it('still counts what was spent in the day before of the zone between', () => {
+    const day: LimitSet = { budgets: [{ period: 'day', limitNanos: nanos(80_000_000) }] };
+    // Four in the morning in UTC is the day before in New York and in Havana.
+    const ledger = newLedger(day, Date.UTC(2036, 0, 1, 4));
+    const move = (timeZone: string, version: number) => {
+      ledger.apply(userCopy(OWNER, { timeZone, version }));
+      return ledger.keyInfo(OWNER.keyId).limits;
+    };
+    move('America/New_York', 2);
+    complete(ledger, 1);
+    ledger.wallClock += 19 * HOUR_MS;
+    expect(move('America/Havana', 3)).toMatchObject([{ used: 0 }]);
+    expect(move('UTC', 4)).toMatchObject([{ used: 1_000_000 }]);
+  });
+});
+
 describe('a request that runs past midnight', () => {
   it('is given more only from the budget of the day that it counts in', () => {
     const day: LimitSet = { budgets: [{ period: 'day', limitNanos: nanos(80_000_000) }] };

@@ -117,11 +117,12 @@ export function alignTo(
   // A reading that is not remembered must not decide what is forgotten.
   const now = Math.min(shown, counted.lastSeenAt);
   for (const [holder, set] of limits) {
-    const added = alignCounters(countersOf(counted, holder), set);
+    const counters = countersOf(counted, holder);
+    const added = alignCounters(counters, set);
     if (added.length === 0) continue;
     // An entry leaves with its bucket.
     const longestMs = Math.max(...added.map(({ window }) => window.spanMs + window.bucketMs));
-    for (const row of rowsSince(now - longestMs)) {
+    for (const row of readOrForget(counters, () => rowsSince(now - longestMs))) {
       if (!holdersOf(row).includes(holder)) continue;
       for (const { kind, window } of added) {
         addToWindow(window, { amount: amountOf(row, kind), ...whenOf(counted, row) });
@@ -138,6 +139,16 @@ export function alignTo(
 /** Leaves out all windows; the rows bring back each one that a limit names. */
 export function forgetWindows({ counters }: Pick<Counted, 'counters'>): void {
   for (const each of counters.values()) alignCounters(each, {});
+}
+
+/** Where reading throws, no window is left that looks counted: the next use reads again. */
+function readOrForget<T>(counters: Counters, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    alignCounters(counters, {});
+    throw error;
+  }
 }
 
 /** Windows by holder, for a checkpoint. */

@@ -164,6 +164,28 @@ describe('a wallet is wary for a day', () => {
     expect(waryAfter(closed({ ...absurd, input: 4_291 }), LATER)).toBeNull();
   });
 
+  it('so also after an unknown model or unknown terms, by what was reported alone', () => {
+    const input = 4_291;
+    for (const flag of ['model-differs', 'model-unknown', 'terms-unknown'] as const) {
+      const said = { model: 'another', input, flags: [flag] };
+      expect(waryAfter(closed(said), LATER)).toBe(LATER + 24 * HOUR_MS);
+      expect(waryAfter(closed({ ...said, certainty: 'estimated' }), LATER)).toBeNull();
+      const broken = { ...said, flags: [flag, 'usage-negative'] as const };
+      expect(waryAfter(closed(broken), LATER)).toBeNull();
+    }
+  });
+
+  it('so only beyond what server tools may have brought in', () => {
+    const row = running();
+    if (row.opened === null) throw new Error('not opened');
+    const sizes = { ...row.opened.sizes, serverToolUses: 1 };
+    const withTool = { ...row, opened: { ...row.opened, sizes } };
+    const after = (input: number) =>
+      waryAfter(closed({ input, flags: ['model-differs'] }, withTool), LATER);
+    // 3,300 tokens were bounded and 10,000 a call, and 30 % more.
+    expect([after(17_290), after(17_291)]).toEqual([null, LATER + 24 * HOUR_MS]);
+  });
+
   it('but not by figures that are not simply what the asked model reported', () => {
     expect(waryAfter(closed({ certainty: 'estimated' }), LATER)).toBeNull();
     expect(waryAfter(closed({ flags: ['usage-missing'] }), LATER)).toBeNull();

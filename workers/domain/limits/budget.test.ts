@@ -74,6 +74,17 @@ describe('a budget', () => {
     expect(spent).toEqual([357, 300, 50, 0]);
   });
 
+  it('is named in a checkpoint by holder, period and family, and has none without a family', () => {
+    const book = emptyBook(ZONE);
+    post(book, { at: NOON, spentNanos: nanos(7), family: null, holders: ['key'] });
+    const every = ['key|total|', 'key|day|', 'key|week|', 'key|month|'];
+    const names = () => bookToJson(book).sums.map(([name]) => name);
+    expect(names().toSorted()).toEqual(every.toSorted());
+    post(book, { at: NOON, spentNanos: nanos(7), holders: ['key'] });
+    const opus = every.map((name) => `${name}opus`);
+    expect(names().toSorted()).toEqual([...every, ...opus].toSorted());
+  });
+
   it('keeps the holders apart', () => {
     const book = emptyBook(ZONE);
     post(book, { at: NOON, spentNanos: nanos(300), holders: ['key', 'wallet'] });
@@ -102,6 +113,20 @@ describe('a budget', () => {
     expect(figure(book, { period: 'day', now: NOON + DAY_MS }).spentNanos).toBe(5);
     expect(figure(book, { period: 'day', now: NOON }).spentNanos).toBe(300);
     expect(figure(book, { period: 'total', now: NOON }).spentNanos).toBe(375);
+  });
+
+  it('keeps the latest of its days, in whatever order they come', () => {
+    const book = emptyBook(ZONE);
+    for (const day of [3, 1, 2, 0]) {
+      post(book, { at: NOON + day * DAY_MS, spentNanos: nanos(10 + day) });
+    }
+    const kept = bookFromJson(bookToJson(book));
+    const spent = [0, 1, 2, 3].map(
+      (day) => figure(kept, { period: 'day', now: NOON + day * DAY_MS }).spentNanos,
+    );
+    expect(spent).toEqual([0, 11, 12, 13]);
+    const days = book.sums.get('key|day|')?.map(({ startsAt }) => startsAt) ?? [];
+    expect(days).toEqual(days.toSorted((a, b) => a - b));
   });
 
   it('keeps two days apart whose requests begin and end in turns', () => {
@@ -145,6 +170,7 @@ describe('a budget', () => {
     expect(book.sums.size).toBe(3 * 4 * 2);
     expect(Math.max(...[...book.sums.values()].map((sums) => sums.length))).toBe(3);
     expect(Math.max(...[...book.recent.values()].map((periods) => periods.length))).toBe(3);
+    expect(book.dates.length).toBe(3);
     expect(figure(book, { period: 'total', now: NOON }).spentNanos).toBe(800);
   });
 
@@ -153,6 +179,10 @@ describe('a budget', () => {
     post(book, { at: NOON, spentNanos: nanos(Number.MAX_SAFE_INTEGER), holders: ['wallet'] });
     expect(() => post(book, { at: NOON, spentNanos: nanos(1) })).toThrow(RangeError);
     expect(figure(book, { period: 'day', now: NOON }).spentNanos).toBe(0);
+    const holding = { at: NOON, heldNanos: nanos(Number.MAX_SAFE_INTEGER), holders: ['user'] };
+    post(book, holding);
+    expect(() => post(book, { at: NOON, heldNanos: nanos(1) })).toThrow(RangeError);
+    expect(figure(book, { period: 'day', now: NOON }).heldNanos).toBe(0);
   });
 
   it('is the plain sum of what was admitted in its period, whatever the order', () => {
@@ -206,6 +236,15 @@ describe('a budget', () => {
     }
     const same = rezoned(book, ZONE, NOON);
     expect(figure(same, { period: 'day', now: NOON }).spentNanos).toBe(300);
+  });
+
+  it('takes over nothing that is dated after the running period when its zone changes', () => {
+    const book = emptyBook(ZONE);
+    post(book, { at: NOON, spentNanos: nanos(300) });
+    post(book, { at: NOON + DAY_MS, spentNanos: nanos(40) });
+    const same = rezoned(book, ZONE, NOON);
+    expect(figure(same, { period: 'day', now: NOON }).spentNanos).toBe(300);
+    expect(figure(same, { period: 'week', now: NOON }).spentNanos).toBe(340);
   });
 
   it('is whole again at the instant of its reset, and not a millisecond before', () => {

@@ -151,7 +151,8 @@ export function fitsBudget(figure: BudgetFigure, amountNanos: Nanos): boolean {
 /**
  * The book in another time zone, with nothing held: open rows post their holds again. A running
  * period takes over all sums that reach into it, so that nothing spent is forgotten by a change of
- * zone; what was spent in the period before may count once more.
+ * zone; what was spent in the period before may count once more. Earlier sums stay as they are: the
+ * running period of a third zone may reach into them.
  */
 export function rezoned(book: BudgetBook, timeZone: string, now: number): BudgetBook {
   const changed = emptyBook(timeZone);
@@ -159,11 +160,13 @@ export function rezoned(book: BudgetBook, timeZone: string, now: number): Budget
     const period = CALENDAR_PERIODS.find((each) => name.split('|')[1] === each);
     const dates = period === undefined ? ALL_TIME : periodOf(changed, period, now);
     const sum: BudgetSum = { ...dates, spentNanos: ZERO_NANOS, heldNanos: ZERO_NANOS };
+    const earlier: BudgetSum[] = [];
     for (const { startsAt, endsAt, spentNanos } of sums) {
-      if (endsAt <= dates.startsAt || startsAt >= dates.endsAt) continue;
-      sum.spentNanos = addNanos(sum.spentNanos, spentNanos);
+      if (startsAt >= dates.endsAt) continue;
+      if (endsAt > dates.startsAt) sum.spentNanos = addNanos(sum.spentNanos, spentNanos);
+      else earlier.push({ startsAt, endsAt, spentNanos, heldNanos: ZERO_NANOS });
     }
-    changed.sums.set(name, [sum]);
+    changed.sums.set(name, [...earlier, sum].slice(-PERIODS_KEPT));
   }
   return changed;
 }

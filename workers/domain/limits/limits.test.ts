@@ -225,6 +225,17 @@ describe('decideLimits', () => {
     expect(at('total')).toEqual(total);
   });
 
+  it('refuses what is all of a budget until it resets, and more than that for ever', () => {
+    const at = (limit: number) => {
+      const facts = known({ key: { budgets: [{ period: 'day', limitNanos: nanos(limit) }] } });
+      use(facts, 0, 1);
+      return decideLimits({ ...facts, call: CALL });
+    };
+    const { needed } = CALL.cost;
+    expect(at(needed)).toMatchObject({ kind: 'budget-spent', retryAfterMs: 12 * HOUR_MS });
+    expect(at(needed - 1)).toMatchObject({ kind: 'budget-spent', retryAfterMs: null });
+  });
+
   it('names the budget that resets last of several that are spent', () => {
     const budgets = (['day', 'month', 'week'] as const).map((period) => ({
       period,
