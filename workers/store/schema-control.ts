@@ -1,5 +1,5 @@
-// The tables of the control plane alone: logins, tokens, invitations, codes, audit. The relay and the
-// Ledger objects never read them. It holds no query; docs/storage.md says who owns a row.
+// The tables of the control plane alone: logins, tokens, invitations, codes, audit. The relay and
+// the Ledger objects never read them. It holds no query; docs/storage.md says who owns a row.
 
 import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import type {

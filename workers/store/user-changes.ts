@@ -1,5 +1,5 @@
-// People as admins manage them: lists, one person, and the statements that change one. Logging in is
-// sessions.ts; what a Ledger object needs of a user goes out through the outbox.
+// People as admins manage them: lists, one person, and the statements that change one. Logging in
+// is sessions.ts; what a Ledger object needs of a user goes out through the outbox.
 
 import type { SQL } from 'drizzle-orm';
 import { and, desc, eq, isNull, like, lt, lte, ne, or, sql } from 'drizzle-orm';

@@ -165,6 +165,7 @@ async function setPassword(
       ...changeUser(db, id, { change: { password }, now, when }),
       endLogins(db, id, { now, when, by: 'password' }),
     ],
+    push: { wallets: [found.value.wallet.id] },
     reply: { body: undefined },
   });
 }
@@ -208,7 +209,7 @@ function notTheLast({ id, role }: ManagedUser) {
   };
 }
 
-/** Only an admin in person makes or changes admins: no token raises itself or takes a login over. */
+/** Only an admin in person makes or changes admins: no token raises itself, or takes a login. */
 function checkRole({ actor }: Pick<Visit<typeof users.create>, 'actor'>, role: string) {
   return role === 'admin' && actor.kind !== 'person' ? refused('beyond-own-rights') : null;
 }

@@ -1,5 +1,6 @@
-// Whether what somebody wants to allow a key stays within what the owner may do. The owner's limits
-// hold beside the key's in any case (limits.ts); this only refuses to write down what would never be.
+// Whether what somebody wants to allow a key stays within what the owner may do. The owner's
+// limits hold beside the key's in any case (limits.ts); this only refuses to write down what would
+// never be.
 
 import type { LimitSet, WindowKind } from './limit-set';
 import { WINDOW_KINDS } from './limit-set';
