@@ -19,6 +19,7 @@ import { inProject } from '../../scripts/lib/places.mjs';
 import { endAll, pause, run, start } from '../../scripts/lib/programs.mjs';
 import { environmentFile, localSecrets, plainJson } from '../../scripts/lib/secrets.mjs';
 import { writePrivate } from '../../scripts/lib/state.mjs';
+import { leaksIn, placesBelow } from './leaks';
 import type { Keys } from './people';
 import { makePeople } from './people';
 
@@ -59,12 +60,31 @@ export default async function setup(project: TestProject): Promise<() => Promise
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    project.provide('relay', await startRelay(folder));
-    return end;
+    const relay = await startRelay(folder);
+    project.provide('relay', relay);
+    return async () => {
+      await endAll();
+      try {
+        requireNoLeaks(relay);
+      } finally {
+        await end();
+      }
+    };
   } catch (error) {
     await end();
     throw error;
   }
+}
+
+/** After all journeys: nothing that they made or used is left where it could be read. */
+function requireNoLeaks({ logFile, keys, firstKey, accounts }: RelayFacts): void {
+  const stored = placesBelow(join(dirname(logFile), 'wrangler'));
+  const log = { name: 'the log', text: readFileSync(logFile, 'utf8') };
+  const upstream = Object.values(accounts).map(({ key }) => key);
+  const known = [...Object.values(keys), firstKey, ...upstream];
+  const secrets = Object.fromEntries(known.map((secret, index) => [`secret ${index}`, secret]));
+  const leaks = leaksIn([...stored, log], secrets);
+  if (leaks.length > 0) throw new Error(`the journeys left secrets behind:\n${leaks.join('\n')}`);
 }
 
 async function startRelay(folder: string): Promise<RelayFacts> {
