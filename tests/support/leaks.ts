@@ -1,6 +1,6 @@
 // Looks for secrets where none may be: in everything that a relay has stored (D1, the objects, what
-// its runtime keeps) and written (its log). Files are read as bytes, so that nothing hides in a page
-// that a table no longer shows; databases also row by row, where a long text is in one piece.
+// its runtime keeps) and written (its log). Files are read as bytes, so that nothing hides in a
+// page that a table no longer shows; databases also row by row, where a long text is in one piece.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
