@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import fc from 'fast-check';
@@ -6,6 +7,7 @@ import { DATA_PLANE_PATHS } from '../scripts/openapi/data-plane.mjs';
 import { SHARED_SCHEMAS } from '../scripts/openapi/schemas.mjs';
 import { GROUPS } from '../workers/control/contract/all';
 import type { LimitScope } from '../workers/domain/errors';
+import { ID_PREFIXES, ID_RANDOM_BYTES, newId } from '../workers/domain/ids';
 import { checkLimitSet } from '../workers/domain/limits/limit-set';
 import { routeOf, ROUTES } from '../workers/relay/routes';
 
@@ -71,6 +73,18 @@ describe('openapi.json', () => {
     const open = ['additionalProperties', 'properties', 'value', 'default', 'before', 'after'];
     expect(empty.filter((name) => !open.includes(name ?? ''))).toEqual([]);
     expect(empty.length).toBeGreaterThan(0);
+  });
+
+  it('describes ids as they are made', () => {
+    const patterns = [...text.matchAll(/"pattern": "(\^([a-z]+)_[^"]*)"/g)];
+    expect(patterns.length).toBeGreaterThan(100);
+    const kinds = Object.keys(ID_PREFIXES) as (keyof typeof ID_PREFIXES)[];
+    for (const [, pattern = '', prefix] of patterns) {
+      const kind = kinds.find((one) => ID_PREFIXES[one] === prefix);
+      const made = kind === undefined ? '' : newId(kind, Date.now(), randomBytes(ID_RANDOM_BYTES));
+      expect(made).toMatch(new RegExp(pattern));
+      expect(`${prefix}_' OR 1=1`).not.toMatch(new RegExp(pattern));
+    }
   });
 
   it('shows every operation of the data plane at an address that the router has', () => {

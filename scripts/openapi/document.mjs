@@ -174,7 +174,8 @@ function schemaOf(schema, io) {
 }
 
 /**
- * Without what says nothing (the largest safe integer), and with references to what has a name.
+ * Without what says nothing (the largest safe integer), with whole ids, and with references to what
+ * has a name.
  * @param {any} schema
  * @returns {any}
  */
@@ -182,6 +183,8 @@ function tidied(schema) {
   if (Array.isArray(schema)) return schema.map(tidied);
   if (typeof schema !== 'object' || schema === null) return schema;
   if (NAMED.includes(schema.title)) return { $ref: `#/components/schemas/${schema.title}` };
+  const [, prefix] = ID_PATTERN.exec(schema.pattern ?? '') ?? [];
+  if (prefix !== undefined) return { ...schema, pattern: `^${prefix}_${BASE58}{22}$` };
   const kept = Object.entries(schema).filter(
     ([name, value]) => !(BOUNDS.includes(name) && Math.abs(value) === Number.MAX_SAFE_INTEGER),
   );
@@ -189,3 +192,6 @@ function tidied(schema) {
 }
 
 const BOUNDS = ['minimum', 'maximum'];
+/** Of an id zod tells the prefix; what follows is the same of all (workers/domain/ids.ts). */
+const ID_PATTERN = /^\^([a-z]+)_\[\\s\\S\]\{0,\}\$$/;
+const BASE58 = '[1-9A-HJ-NP-Za-km-z]';
