@@ -11,7 +11,8 @@ const BASE58 = '[1-9A-HJ-NP-Za-km-z]';
 const FORMS: Readonly<Record<string, RegExp>> = {
   'an API key': new RegExp(`cr_[1-9]\\d?[a-z]{3,4}(?:_${BASE58}{22}){4}`),
   'a service token': new RegExp(`svc_${BASE58}{22}_[\\w-]{40,}`),
-  'an invitation': new RegExp(`inv_${BASE58}{22}_[\\w-]{40,}`),
+  // In a row the id stands right before the hash, which has no dot.
+  'an invitation': new RegExp(`inv_${BASE58}{22}\\.[\\w-]{40,}`),
   'a refresh token': new RegExp(`rt_[1-9]\\d?_${BASE58}{22}_[\\w-]{43}_[\\w-]{43}`),
   'an access token': /eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{40,}/,
   'a code': /CR(?:-[0-9A-HJKMNP-TV-Z]{4}){4}/,

@@ -35,7 +35,7 @@ async function make(visit: Visit<typeof invites.create>): Promise<Outcome<typeof
   const { role = 'user', email = null, validForMs = VALID_FOR_MS } = body;
   if (role === 'admin' && actor.kind !== 'person') return refused('beyond-own-rights');
   const id = newId('invite', now, randomBytes(ID_RANDOM_BYTES));
-  const secret = `${id}_${base64url(randomBytes(SECRET_BYTES))}`;
+  const secret = `${id}.${base64url(randomBytes(SECRET_BYTES))}`;
   const made = {
     id,
     email,

@@ -230,7 +230,7 @@ describe('an invitation', () => {
     const first = await read<Made>(await admin.call('POST', '/admin/invites', sent), 201);
     const again = await read<Made>(await admin.call('POST', '/admin/invites', sent), 201);
     expect(again).toEqual({ ...first, secret: null, replayed: true });
-    expect(first.secret).toMatch(/^inv_\w{22}_[\w-]{43}$/);
+    expect(first.secret).toMatch(/^inv_\w{22}\.[\w-]{43}$/);
     const viewer = await newPerson({ role: 'viewer' });
     const list = await read<{ items: Made['invite'][]; next: string | null }>(
       await viewer.call('GET', '/admin/invites?limit=1'),

@@ -60,14 +60,14 @@ export async function register(visit: Visit<Endpoint>): Promise<Outcome<Endpoint
 const ANYONE: Admission = { role: 'user', inviteId: null };
 const NOT_VALID: Refused = { code: 'invite-not-valid' };
 
-/** `inv_<id>_<secret>`: the id finds the row, the hash of the whole opens it. */
+/** `inv_<id>.<secret>`: the id finds the row, the hash of the whole opens it. */
 async function invited({ env, body, now }: Visit<Endpoint>): Promise<Result<Admission, Refused>> {
   const { invite: text, email } = body;
   if (text === undefined) {
     const message = 'Registration is by invitation: open the link that you were given.';
     return { ok: false, error: { ...NOT_VALID, message } };
   }
-  const id = text.split('_').slice(0, 2).join('_');
+  const [id = ''] = text.split('.');
   const row = isId('invite', id) ? await findInvite(env.DB, id, now) : null;
   const isTrue = row !== null && (await sameText(await sha256(text), row.hash));
   if (!isTrue || !isId('invite', id)) return { ok: false, error: NOT_VALID };
