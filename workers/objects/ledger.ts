@@ -24,6 +24,7 @@ import type {
 import { decideAdmit } from '../domain/ledger/admission';
 import { readClock } from '../domain/ledger/clock';
 import type { Copy } from '../domain/ledger/copies';
+import { forgetPast } from '../domain/ledger/counting';
 import type { Copies } from '../domain/ledger/decide';
 import { correctionOf, decideProgress, decideSettle, recover } from '../domain/ledger/decide';
 import { decideExtend, rowAfterProgress } from '../domain/ledger/held';
@@ -248,6 +249,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   }
 
   #keepCheckpoint(): void {
+    forgetPast(this.#state);
     const checkpoint = checkpointOf(this.#state);
     this.ctx.storage.transactionSync(() => this.#storage.keepCheckpoint(checkpoint));
     this.#checkpointSeq = checkpoint.seq;

@@ -16,7 +16,7 @@ import {
   emptyCounters,
 } from '../limits/counters';
 import type { LimitSet, WindowKind } from '../limits/limit-set';
-import { addToWindow } from '../limits/window';
+import { addToWindow, pruneWindow } from '../limits/window';
 import type { Nanos } from '../money';
 import { nanos, subtractNanos, ZERO_NANOS } from '../money';
 import { totalCounts } from '../usage/tokens';
@@ -133,6 +133,13 @@ export function alignTo(
   counted.book = rezoned(counted.book, timeZone, now);
   for (const row of counted.open.values()) {
     postToBook(counted.book, { ...postingOf(row), heldNanos: heldBy(row) });
+  }
+}
+
+/** Forgets what has left its window: those of a holder that rests are looked at by nobody else. */
+export function forgetPast({ counters, lastSeenAt }: Pick<Counted, 'counters' | 'lastSeenAt'>) {
+  for (const { windows } of counters.values()) {
+    for (const window of windows.values()) pruneWindow(window, lastSeenAt);
   }
 }
 
