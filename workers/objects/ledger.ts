@@ -174,16 +174,24 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   }
 
   async extend(call: ExtendCall): Promise<ExtendAnswer> {
-    const row = this.#find(call.requestId, call.seq);
-    const now = this.#now();
-    const copies = row === null ? null : this.#copies.of(row.keyId);
-    const standing = decideProgress(row, copies, now);
+    const { row, copies, now, standing } = this.#running(call);
     if (standing.state !== 'open') return standing;
     if (row === null) return { state: 'unknown' };
-    const availableNanos = this.#limits.availableNanos(copies, row, now);
-    const extended = decideExtend(row, call, { availableNanos, now });
+    const left = this.#limits.leftFor(copies, row, now);
+    const extended = decideExtend(row, call, { ...left, now });
     if (extended.row !== null) this.#keepRunning(extended.row);
     return extended.answer;
+  }
+
+  /** The row that a sign of life is of, and what the rest of its life depends on. */
+  #running({ requestId, seq }: Pick<ProgressCall, 'requestId' | 'seq'>) {
+    const row = this.#find(requestId, seq);
+    const now = this.#now();
+    const copies = row === null ? null : this.#copies.of(row.keyId);
+    const firstUsedAt =
+      row === null ? null : (this.#state.keys.get(row.keyId)?.firstUsedAt ?? null);
+    const standing = decideProgress(row, copies, { now, firstUsedAt });
+    return { row, copies, now, standing };
   }
 
   #keepRunning(row: RequestRow): void {
@@ -192,10 +200,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   }
 
   async progress(call: ProgressCall): Promise<ProgressAnswer> {
-    const row = this.#find(call.requestId, call.seq);
-    const now = this.#now();
-    const copies = row === null ? null : this.#copies.of(row.keyId);
-    const answer = decideProgress(row, copies, now);
+    const { row, now, standing: answer } = this.#running(call);
     if (row === null || row.outcome !== null) return answer;
     const alive = rowAfterProgress(row, call, now);
     if (alive !== null) this.#keepRunning(alive);

@@ -18,6 +18,7 @@ import {
   wariness,
   WARY_MS,
 } from './hold';
+import type { LeftForOutput } from './limited';
 import type { RequestRow, RowHold } from './row';
 
 /** What the open row takes from what is available. */
@@ -100,13 +101,14 @@ export function rowAfterProgress(
   return { ...alive, hold: { ...row.hold, parts } };
 }
 
-/** The answer to an open request that asks for more output, and its row when that changes it. */
+/**
+ * The answer to an open request that asks for more output, and its row when that changes it. What
+ * is left of credit and of every limit caps it; where credit alone would refuse it, credit does.
+ */
 export function decideExtend(
   row: RequestRow,
   call: ExtendCall,
-  known: {
-    /** Balance less all holds, this one included. */
-    readonly availableNanos: Nanos;
+  known: LeftForOutput & {
     /** Unix ms. */
     readonly now: number;
   },
@@ -119,12 +121,27 @@ export function decideExtend(
   }
   const { parts, outputPicosPerToken, outputTokensMax } = hold;
   const upToTokens = Math.min(asked, outputTokensMax);
-  const { availableNanos, now } = known;
-  const decision = extendHold(parts, { upToTokens, outputPicosPerToken, availableNanos });
-  if (decision.do === 'refuse') return { answer: { state: 'refused' }, row: null };
+  const { creditNanos, limitNanos = null, limitTokens = null, now } = known;
+  if (upToTokens <= parts.heldOutputTokensUpTo) {
+    const { heldOutputTokensUpTo } = parts;
+    return { answer: { state: 'held', heldOutputTokensUpTo }, row: null };
+  }
+  const payable = extendHold(parts, {
+    upToTokens,
+    outputPicosPerToken,
+    availableNanos: creditNanos,
+  });
+  if (payable.do === 'refuse') return { answer: { state: 'refused' }, row: null };
+  const decision = extendHold(parts, {
+    upToTokens: Math.min(upToTokens, parts.heldOutputTokensUpTo + (limitTokens ?? Infinity)),
+    outputPicosPerToken,
+    availableNanos: limitNanos === null || limitNanos > creditNanos ? creditNanos : limitNanos,
+  });
+  const isMore =
+    decision.do === 'grant' && decision.hold.heldOutputTokensUpTo > parts.heldOutputTokensUpTo;
+  if (!isMore) return { answer: { state: 'stop', closing: 'cut-by-limit' }, row: null };
   const { heldOutputTokensUpTo } = decision.hold;
   const answer = { state: 'held', heldOutputTokensUpTo } as const;
-  if (decision.hold === parts) return { answer, row: null };
   const leaseUntil = now + LEASE_MS;
   return { answer, row: { ...row, leaseUntil, hold: { ...hold, parts: decision.hold } } };
 }

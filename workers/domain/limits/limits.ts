@@ -126,6 +126,21 @@ export function moneyLeft(facts: MoneyFacts): Nanos | null {
   return left.length === 0 ? null : nanos(Math.min(...left));
 }
 
+/**
+ * What the tightest window of tokens leaves for new holds; negative when more is used and held than
+ * allowed; null: no limit of tokens.
+ */
+export function tokensLeft({ holders, now }: Pick<LimitFacts, 'holders' | 'now'>): number | null {
+  const left = SCOPES.flatMap((scope) => {
+    const { limits, counters } = holders[scope];
+    return (limits.tokens ?? []).map(
+      (limit) =>
+        limit.limit - sumAt(windowOf(counters, 'tokens', limit), now) - counters.heldTokens,
+    );
+  });
+  return left.length === 0 ? null : Math.min(...left);
+}
+
 /** How each of the holder's budgets stands that a model of `families` would count in. */
 export function figuresOf(
   holder: Pick<Holder, 'id' | 'limits'>,
