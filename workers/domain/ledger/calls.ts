@@ -8,7 +8,9 @@ import type { Nanos } from '../money';
 import type { PriceRow } from '../pricing/catalogue';
 import type { Result } from '../result';
 import type { Usage } from '../usage/tokens';
+import type { LimitSet } from '../limits/limit-set';
 import type { UsageDocument } from '../limits/notice';
+import type { ModelRules } from '../limits/scope';
 import type { Copy, WhenClientLeaves } from './copies';
 import type { LimitStanding } from './limited';
 
@@ -105,6 +107,8 @@ export interface Lease {
   readonly notice?: Readonly<Record<string, string>>;
   /** As the key says; absent: `cancel`. */
   readonly whenClientLeaves?: WhenClientLeaves;
+  /** Of a request that names no model: which ones the key may use; absent: all. */
+  readonly models?: ModelRules;
 }
 
 /** What the Worker needs to know of a hold (ledger.md §4). */
@@ -266,7 +270,13 @@ export interface KeyInfo {
   readonly overrunNanos?: Nanos;
   /** Every limit that this key meets: its own, its user's, its wallet's. */
   readonly limits?: readonly LimitStanding[];
+  /** What this key may be used for. */
+  readonly scope?: KeyScope;
+  readonly whenClientLeaves?: WhenClientLeaves;
 }
+
+/** What is left out is not restricted. */
+export type KeyScope = Pick<LimitSet, 'models' | 'protocols' | 'clients' | 'addresses'>;
 
 /** Who asks for what a key's holder may know. */
 export interface HolderCall {

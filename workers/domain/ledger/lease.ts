@@ -32,6 +32,7 @@ export function openedOf(call: AdmitCall, facts: OpeningFacts): Opened | null {
 
 /** The lease of a request without a row. */
 export function freeLease(call: AdmitCall, facts: OpeningFacts): Lease {
+  const models = call.model === null ? facts.copies.key.limits?.models : undefined;
   return {
     seq: 0,
     requestId: call.requestId,
@@ -43,6 +44,7 @@ export function freeLease(call: AdmitCall, facts: OpeningFacts): Lease {
     pricesVersion: facts.catalogue.version,
     admittedAt: facts.now,
     likelyInputNanos: ZERO_NANOS,
+    ...(models === undefined ? {} : { models }),
   };
 }
 
