@@ -13,7 +13,7 @@ const upstream = new FakeUpstream(accounts);
 beforeAll(() => upstream.open());
 afterAll(() => upstream.close());
 
-test('a restricted key tells what it may be used for, an ordinary one that it is for all', async () => {
+test('a restricted key tells what it may be used for, another that it is for all', async () => {
   const told = JSON.parse((await send('/api/v1/key-info', { key })).text);
   expect(told.key).toMatchObject({
     clients: ['agent/*'],

@@ -33,6 +33,7 @@ import { keyInfoOf } from '../../workers/domain/ledger/key-info';
 import {
   answerOf,
   closedOf,
+  closedUnheard,
   leaseOf,
   openedOf,
   openRow,
@@ -251,7 +252,7 @@ export class PaperLedger {
       ...row,
       outcome,
       known: { certainty, costNanos },
-      closed: call === null ? null : closedOf(call),
+      closed: call === null ? closedUnheard(row) : closedOf(call),
     };
     this.#write(closed);
     foldClosed(this.state, closed);

@@ -31,6 +31,7 @@ import { decideExtend, rowAfterProgress } from '../domain/ledger/held';
 import {
   answerOf,
   closedOf,
+  closedUnheard,
   freeLease,
   leaseOf,
   openedOf,
@@ -232,7 +233,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
       ...row,
       outcome,
       known: { certainty, costNanos },
-      closed: call === null ? null : closedOf(call),
+      closed: call === null ? closedUnheard(row) : closedOf(call),
     };
     // What cannot be folded throws here, before it is stored: it would end every waking.
     const isStranger = row.seq > this.#state.lastSeq;

@@ -1,5 +1,5 @@
 // `GET /v1/models[/{id}]`: what the upstream lists, of that what this relay can serve and the key
-// may use, each entry as it came. An upstream that lists nothing leaves the own catalogue to answer.
+// may use, each entry as it came. An upstream that lists nothing leaves the catalogue to answer.
 
 import type { RelayError } from '../domain/errors';
 import type { ModelRules } from '../domain/limits/scope';

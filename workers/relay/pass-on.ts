@@ -155,6 +155,10 @@ function passFlowing(journey: Journey, answer: Answer, running: Running): Travel
   };
   running.costNanos = () => costSoFar(readingOf(meter), journey);
   running.inputNanos = () => inputSoFar(readingOf(meter), journey);
+  running.usage = () => {
+    const { usage, flags } = meter.reading();
+    return flags.includes('usage-absurd') ? null : usage;
+  };
   const finished = flowing.ended.then((how) => meteredClose(journey, answer, { how, meter }));
   const headers = headersOf(journey, response);
   return {

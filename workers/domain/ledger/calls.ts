@@ -199,6 +199,10 @@ export interface ProgressCall {
   readonly dispatched: boolean;
   /** Input cost that the upstream has reported so far; absent: none yet. */
   readonly inputNanos?: Nanos;
+  /** What the upstream has reported so far; absent: nothing yet. */
+  readonly usage?: Usage;
+  /** The account that was called last. */
+  readonly accountId?: AccountId;
 }
 
 /** Asks to hold more output; absolute, so that repeats and overtakes do no harm. */

@@ -19,7 +19,7 @@ import {
   WARY_MS,
 } from './hold';
 import type { LeftForOutput } from './limited';
-import type { RequestRow, RowHold } from './row';
+import type { Progress, RequestRow, RowHold } from './row';
 
 /** What the open row takes from what is available. */
 export function heldBy({ hold, progress }: RequestRow): Nanos {
@@ -94,11 +94,18 @@ export function rowAfterProgress(
   now: number,
 ): RequestRow | null {
   if (row.progress !== null && row.progress.n >= call.n) return null;
-  const { n, costNanos, dispatched, inputNanos } = call;
-  const alive = { ...row, leaseUntil: now + LEASE_MS, progress: { n, costNanos, dispatched } };
+  const { inputNanos } = call;
+  const alive = { ...row, leaseUntil: now + LEASE_MS, progress: progressOf(call) };
   if (row.hold === undefined || inputNanos === undefined) return alive;
   const parts = afterMessageStart(row.hold.parts, { inputNanos });
   return { ...alive, hold: { ...row.hold, parts } };
+}
+
+function progressOf({ n, costNanos, dispatched, usage, accountId }: ProgressCall): Progress {
+  const progress = { n, costNanos, dispatched };
+  if (usage === undefined && accountId === undefined) return progress;
+  const told = usage === undefined ? {} : { usage };
+  return { ...progress, details: accountId === undefined ? told : { ...told, accountId } };
 }
 
 /**
