@@ -38,11 +38,11 @@ async function busyWallet(): Promise<Wallet> {
     const stepMs = Math.floor((23 * HOUR_MS) / ROWS);
     sql.exec('UPDATE requests SET admitted_at = ?', NOW - ROWS * stepMs);
     sql.exec(
-      `INSERT INTO requests
+      `INSERT INTO requests (seq, id, key_id, admitted_at, lease_until, opened, closing, certainty,
+          cost_nanos, closed_at, known_certainty, known_nanos, closed)
         WITH RECURSIVE numbers(n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
-        SELECT n, 'req_' || n, key_id, admitted_at + n * ?, lease_until, opened, progress_n,
-          progress_nanos, dispatched, closing, certainty, cost_nanos, closed_at - 3600000,
-          known_certainty, known_nanos, closed, hold, stopped_by
+        SELECT n, 'req_' || n, key_id, admitted_at + n * ?, lease_until, opened, closing, certainty,
+          cost_nanos, closed_at - 3600000, known_certainty, known_nanos, closed
         FROM requests, numbers WHERE seq = 1`,
       ROWS,
       stepMs,

@@ -4,7 +4,7 @@
 
 import type { LimitScope, RelayError } from '../errors';
 import type { Nanos } from '../money';
-import { nanos } from '../money';
+import { nanos, subtractNanos } from '../money';
 import { SECOND_MS } from '../time';
 import type { BudgetBook, BudgetFigure } from './budget';
 import { budgetFigure, remainingNanos } from './budget';
@@ -186,14 +186,13 @@ function waitFor(
   { limit, spanMs }: WindowLimit,
   window: ReturnType<typeof windowOf>,
   { ask, held, now }: { readonly ask: Ask; readonly held: number; readonly now: number },
-): Pick<RateLimited, 'limit' | 'spanMs' | 'retryAfterMs'> | null {
+): Omit<RateLimited, 'kind' | 'scope' | 'what'> | null {
   const used = sumAt(window, now);
   if (used + ask.needed > limit) {
-    return {
-      limit,
-      spanMs,
-      retryAfterMs: retryAfterMs(window, { limit, amount: ask.needed, now }),
-    };
+    const waitMs = retryAfterMs(window, { limit, amount: ask.needed, now });
+    const isShort = used < limit && waitMs !== null;
+    const short = isShort ? { needed: ask.needed, left: limit - used } : {};
+    return { limit, spanMs, retryAfterMs: waitMs, ...short };
   }
   if (!isHeld(limit - used, ask, held)) return null;
   return { limit, spanMs: null, retryAfterMs: HELD_RETRY_MS };
@@ -212,7 +211,9 @@ function checkBudgets(
       const isNever = resetsAt === null || call.cost.needed > limitNanos;
       const retryAfterMs = isNever ? null : resetsAt - now;
       const spent = { kind: 'budget-spent', scope, period, limitNanos } as const;
-      refusal = longer(refusal, { ...spent, resetsAt, retryAfterMs });
+      const leftNanos = subtractNanos(limitNanos, spentNanos);
+      const short = leftNanos > 0 ? { neededNanos: nanos(call.cost.needed), leftNanos } : {};
+      refusal = longer(refusal, { ...spent, resetsAt, retryAfterMs, ...short });
     } else if (isHeld(limitNanos - spentNanos, call.cost, heldNanos)) {
       const held = { ...RATE, scope, what: 'cost', limit: limitNanos, spanMs: null } as const;
       refusal = longer(refusal, { ...held, retryAfterMs: HELD_RETRY_MS });
