@@ -8,9 +8,10 @@
 import { env } from 'cloudflare:workers';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import * as ledgerState from '../../workers/domain/ledger/state';
+import { nanos } from '../../workers/domain/money';
 import { SECOND_MS } from '../../workers/domain/time';
 import { log } from '../../workers/observe/log';
-import { idOf, NOW, ownerOf, seeded, voidCall } from '../support/ledger';
+import { creditCall, idOf, NOW, ownerOf, seeded, voidCall } from '../support/ledger';
 import { useFakeDate } from '../workerd/fake-date';
 import { seen } from '../workerd/crash-points';
 import { expectDrained } from '../workerd/flushing';
@@ -114,6 +115,14 @@ async function newWorld(seed: number): Promise<World> {
     isAlarmOwed: false,
   };
   await settleIn(world, limits);
+  if (random() < 0.8) {
+    const amountNanos = nanos(Math.floor(random() * 1e9));
+    await send(
+      world,
+      { do: 'credit', call: creditCall(`txn_first_${seed}`, { amountNanos }) },
+      null,
+    );
+  }
   return world;
 }
 

@@ -3,9 +3,9 @@
 // trusts the ledger only for what it held for a request at admit.
 
 import assert from 'node:assert/strict';
-import type { CalendarPeriod } from '../../workers/domain/limits/calendar';
 import type { BudgetPeriod, LimitSet, WindowKind } from '../../workers/domain/limits/limit-set';
 import { WINDOW_KINDS } from '../../workers/domain/limits/limit-set';
+import { periodNameOf } from './limit-days';
 
 /** One limit of one holder (an id; `wallet` is the wallet). */
 export type OneLimit = { readonly holder: string; readonly limit: number } & (
@@ -49,8 +49,9 @@ export interface Booked {
   /** null: written by a settle for a request that was never admitted. */
   readonly room: Room | null;
   readonly inForce: InForce;
-  /** Tokens that each of its holders was asked for. */
+  /** Tokens that each of its holders was asked for, and what was held for it at admit. */
   readonly asked: ReadonlyMap<string, number>;
+  readonly begunWith: number;
   readonly grants: Grant[];
   /** The best that is known; null: open. */
   closed: Figures | null;
@@ -61,6 +62,7 @@ export interface Booked {
 /** Room that was given after admit. */
 interface Grant {
   readonly nanos: number;
+  readonly tokens: number;
   /** Unix ms. */
   readonly at: number;
   readonly inForce: InForce;
@@ -81,23 +83,28 @@ export class LimitBook {
 
   /** A request that was admitted: checks that every limit in force allowed it. */
   admit(
-    request: Omit<Booked, 'order' | 'asked' | 'grants' | 'closed' | 'late'>,
+    request: Omit<Booked, 'order' | 'asked' | 'begunWith' | 'grants' | 'closed' | 'late'>,
     asks: Asks,
   ): Booked {
+    const { room } = request;
+    const begunWith = room === null ? 0 : room.inputTokens + room.upTo;
+    // Only the smallest hold may pass what is left, of a holder that runs nothing else.
+    const isLeast = begunWith === asks.tokens.hold;
     const asked = new Map(
       request.holders.map((holder) => {
         const isAlone = this.open(holder).length === 0;
-        return [holder, isAlone ? asks.tokens.needed : asks.tokens.hold];
+        return [holder, isAlone && isLeast ? asks.tokens.needed : begunWith];
       }),
     );
-    const booked = this.#add({ ...request, asked });
+    const booked = this.#add({ ...request, asked, begunWith });
     for (const limit of limitsOf(booked.inForce)) this.#expectWithin(booked, limit, 'at admit');
     return booked;
   }
 
   /** A closing of a request that was never admitted. */
   addStranger(request: Pick<Booked, 'holders' | 'at' | 'inForce'>, figures: Figures): Booked {
-    const stranger = this.#add({ ...request, family: null, room: null, asked: new Map() });
+    const none = { room: null, asked: new Map<string, number>(), begunWith: 0 };
+    const stranger = this.#add({ ...request, family: null, ...none });
     stranger.closed = figures;
     return stranger;
   }
@@ -106,17 +113,18 @@ export class LimitBook {
   extend(request: Booked, upTo: number, known: { readonly at: number; readonly inForce: InForce }) {
     const { room } = request;
     if (room === null || upTo <= room.upTo) return;
-    const nanos = (upTo - room.upTo) * room.nanosPerToken;
+    const tokens = upTo - room.upTo;
+    const nanos = tokens * room.nanosPerToken;
     room.upTo = upTo;
-    request.grants.push({ nanos, ...known, after: this.#requests.length });
+    request.grants.push({ nanos, tokens, ...known, after: this.#requests.length });
     for (const limit of limitsOf(known.inForce)) {
       if (limit.what === 'budget' && (limit.family ?? request.family) !== request.family) continue;
-      if (limit.what !== 'cost' && limit.what !== 'budget') continue;
+      if (limit.what === 'requests' || limit.what === 'concurrency') continue;
       // Of a budget the period that the request is dated in.
       const at = limit.what === 'budget' ? request.at : known.at;
       const { timeZone } = known.inForce;
       const used = this.figure(limit, at, 'exact', timeZone);
-      const { nanos: held } = this.held(limit, at, timeZone);
+      const held = this.held(limit, at, timeZone)[limit.what === 'tokens' ? 'tokens' : 'nanos'];
       assert.ok(used + held <= limit.limit, `extended beyond ${limit.limit} of ${limit.what}`);
     }
     this.check(request);
@@ -128,7 +136,8 @@ export class LimitBook {
     if (closed !== null) {
       const most = room === null ? Infinity : grantedOf(room);
       late.costNanos += above(Math.min(figures.costNanos, most) - closed.costNanos);
-      late.tokens += above(figures.tokens - closed.tokens);
+      const mostTokens = room === null ? Infinity : room.inputTokens + room.upTo;
+      late.tokens += above(Math.min(figures.tokens, mostTokens) - closed.tokens);
     }
     request.closed = figures;
     this.check(request);
@@ -205,7 +214,7 @@ export class LimitBook {
     const kind = `${period} ${timeZone}`;
     const names = this.#names.get(kind) ?? new Map<number, string>();
     this.#names.set(kind, names);
-    const name = names.get(at) ?? nameOf(period, formatOf(timeZone).format(at));
+    const name = names.get(at) ?? periodNameOf(period, at, timeZone);
     names.set(at, name);
     return name;
   }
@@ -308,23 +317,42 @@ function expectSum(known: {
     const used = sum(members, (each) =>
       each === request && !isLater ? (each.asked.get(holder) ?? 0) : tokensOf(each),
     );
+    // With what a request that began alone was held for beyond what was left, if it used it.
     const passed = sum(members, (each) => {
       const asked = each.asked.get(holder) ?? Infinity;
-      return each.late.tokens + above(tokensOf(each) - asked);
+      const begun = above(Math.min(tokensOf(each), each.begunWith) - asked);
+      const since = sum(sinceOf(each, known), ({ tokens }) => tokens);
+      return each.late.tokens + begun + passedTokens(each) + since;
     });
     assert.ok(used <= limit.limit + (isLater ? passed : 0), `tokens passed ${limit.limit} ${when}`);
     return;
   }
   const passed = sum(members, (each) => {
-    const since = each.grants.filter(
-      (grant) =>
-        grant.after > request.order &&
-        (known.isOver(grant) || setOf(grant, holder) !== setOf(request, holder)),
-    );
-    return each.late.costNanos + overrunOf(each) + sum(since, ({ nanos }) => nanos);
+    const since = sum(sinceOf(each, known), ({ nanos }) => nanos);
+    return each.late.costNanos + overrunOf(each) + since;
   });
   const allowed = limit.limit + (isLater ? passed : 0);
   assert.ok(sum(members, nanosOf) <= allowed, `${what} passed ${limit.limit} ${when}`);
+}
+
+/** Room that was given to `each` after the request came, and not within the limit it came under. */
+function sinceOf(
+  each: Booked,
+  {
+    request,
+    limit: { holder },
+    isOver,
+  }: {
+    readonly request: Booked;
+    readonly limit: OneLimit;
+    readonly isOver: (grant: Grant) => boolean;
+  },
+): readonly Grant[] {
+  return each.grants.filter(
+    (grant) =>
+      grant.after > request.order &&
+      (isOver(grant) || setOf(grant, holder) !== setOf(request, holder)),
+  );
 }
 
 function setOf({ inForce }: { readonly inForce: InForce }, holder: string): LimitSet | undefined {
@@ -347,6 +375,11 @@ function tokensOf({ closed, room }: Booked): number {
   return room.inputTokens + room.upTo;
 }
 
+/** What it has used beyond all that was ever held for it. */
+function passedTokens({ closed, room }: Booked): number {
+  return closed === null || room === null ? 0 : above(closed.tokens - room.inputTokens - room.upTo);
+}
+
 function overrunOf(request: Booked): number {
   return request.room === null ? 0 : above(nanosOf(request) - grantedOf(request.room));
 }
@@ -364,23 +397,4 @@ function sum<T>(list: readonly T[], amountOf: (each: T) => number): number {
   let total = 0;
   for (const each of list) total += amountOf(each);
   return total;
-}
-
-/** A week is named by its Monday; `day` as in 2035-11-04. */
-function nameOf(period: CalendarPeriod, day: string): string {
-  if (period === 'day') return day;
-  if (period === 'month') return day.slice(0, 7);
-  const date = new Date(`${day}T00:00:00Z`);
-  date.setUTCDate(date.getUTCDate() - ((date.getUTCDay() + 6) % 7));
-  return date.toISOString().slice(0, 10);
-}
-
-const formats = new Map<string, Intl.DateTimeFormat>();
-
-function formatOf(timeZone: string): Intl.DateTimeFormat {
-  const known = formats.get(timeZone);
-  if (known !== undefined) return known;
-  const format = new Intl.DateTimeFormat('en-CA', { timeZone });
-  formats.set(timeZone, format);
-  return format;
 }

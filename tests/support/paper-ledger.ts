@@ -33,6 +33,7 @@ import { keyInfoOf } from '../../workers/domain/ledger/key-info';
 import {
   answerOf,
   closedOf,
+  closedUnheard,
   leaseOf,
   openedOf,
   openRow,
@@ -40,7 +41,7 @@ import {
 } from '../../workers/domain/ledger/lease';
 import type { LimitStanding } from '../../workers/domain/ledger/limited';
 import {
-  availableWithin,
+  leftForOutput,
   limitFactsOf,
   limitsInForce,
   standingsOf,
@@ -136,15 +137,14 @@ export class PaperLedger {
     const row = this.#find(call.requestId);
     const now = this.#now();
     const copies = this.copiesOf(row?.keyId ?? this.#copies.key.id);
-    const standing = decideProgress(row, copies, now);
+    const standing = decideProgress(row, copies, { now, firstUsedAt: this.#firstUse(row) });
     if (standing.state !== 'open') return standing;
     if (row === null) return { state: 'unknown' };
     this.#align(copies, now);
     const families = row.opened === null ? [] : [row.opened.price.family];
     const dated = { families, admittedAt: row.admittedAt };
     const limits = { ...limitFactsOf(copies, this.state, now), ...dated };
-    const availableNanos = availableWithin(this.state, limits);
-    const extended = decideExtend(row, call, { availableNanos, now });
+    const extended = decideExtend(row, call, { ...leftForOutput(this.state, limits), now });
     if (extended.row !== null) this.#keepRunning(extended.row);
     return extended.answer;
   }
@@ -153,7 +153,7 @@ export class PaperLedger {
     const row = this.#find(call.requestId);
     const now = this.#now();
     const copies = this.copiesOf(row?.keyId ?? this.#copies.key.id);
-    const answer = decideProgress(row, copies, now);
+    const answer = decideProgress(row, copies, { now, firstUsedAt: this.#firstUse(row) });
     if (row === null || row.outcome !== null) return answer;
     const alive = rowAfterProgress(row, call, now);
     if (alive !== null) this.#keepRunning(alive);
@@ -252,7 +252,7 @@ export class PaperLedger {
       ...row,
       outcome,
       known: { certainty, costNanos },
-      closed: call === null ? null : closedOf(call),
+      closed: call === null ? closedUnheard(row) : closedOf(call),
     };
     this.#write(closed);
     foldClosed(this.state, closed);
@@ -279,6 +279,10 @@ export class PaperLedger {
   #write(row: RequestRow): void {
     this.rows.set(row.seq, row);
     this.#seqs.set(row.requestId, row.seq);
+  }
+
+  #firstUse(row: RequestRow | null): number | null {
+    return row === null ? null : (this.state.keys.get(row.keyId)?.firstUsedAt ?? null);
   }
 
   #find(requestId: RequestId): RequestRow | null {

@@ -59,6 +59,15 @@ const PEOPLE = {
     timeZone: FAR_FROM_MIDNIGHT,
   },
   uncapped: {},
+  /** Whose key may be used for some models, by some clients, from some addresses. */
+  restricted: {
+    limits: {
+      models: { allow: ['claude-*'], deny: ['claude-opus-*'] },
+      protocols: ['anthropic'],
+      clients: ['agent/*'],
+      addresses: ['0.0.0.0/0', '::/0'],
+    },
+  },
   /** Half a dollar, for a session of Claude Code. */
   agent: { nanos: 500_000_000 },
   coldAgent: { nanos: 500_000_000 },

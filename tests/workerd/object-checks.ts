@@ -45,7 +45,7 @@ export async function look(world: World): Promise<Seen> {
       "SELECT CAST(document AS INTEGER) AS n FROM documents WHERE name = 'delivered'",
     );
     return {
-      rows: stored.rowsSince(-1).toReversed(),
+      rows: stored.tail(null),
       entries: stored.entriesAfter(0),
       copies: stored
         .run<{ document: string }>('SELECT document FROM copies')

@@ -96,7 +96,7 @@ export function anyFault(world: World): Fault {
   if (dice < 0.72) return { at: 'answer' };
   if (dice < 0.76) return { at: 'answer-lost' };
   if (dice < 0.9) return { at: 'storage', call, when };
-  if (dice < 0.97) return { at: 'storage-fails', call };
+  if (dice < 0.97) return { at: 'storage-fails', call: Math.ceil(call / 2) };
   return { at: 'waking', call: call * 2 };
 }
 

@@ -71,6 +71,40 @@ describe('facts', () => {
     ]);
   });
 
+  it('say what is needed and what is left where a limit is not used up', () => {
+    const amounts = { neededNanos: nanos(200_000_000), leftNanos: nanos(100_000_000) };
+    const budget = {
+      kind: 'budget-spent',
+      scope: 'key',
+      limitNanos: nanos(1_000_000_000),
+    } as const;
+    const daily = { resetsAt: Date.UTC(2026, 10, 24), retryAfterMs: 1_000 };
+    const enough = 'does not leave enough for this request: $0.20 needed, $0.10 left';
+    expect(facts({ ...budget, period: 'day', ...daily, ...amounts }).message).toBe(
+      `The daily budget of this key, $1.00, ${enough}, and resets Nov 24 (00:00 UTC); ` +
+        'wait until then or ask for a higher one.',
+    );
+    const never = { resetsAt: null, retryAfterMs: null };
+    expect(facts({ ...budget, period: 'total', ...never, ...amounts }).message).toBe(
+      `The total budget of this key, $1.00, ${enough}, and does not reset; ask for a higher one.`,
+    );
+    const rate = {
+      kind: 'rate-limited',
+      scope: 'key',
+      spanMs: 60_000,
+      retryAfterMs: 2_000,
+    } as const;
+    const cost = { what: 'cost', limit: 1_000_000_000, needed: 200_000_000, left: 100_000_000 };
+    expect(facts({ ...rate, ...cost, what: 'cost' }).message).toBe(
+      `What this key has left of its $1.00 in 1 minute ${enough}; try again in 2 seconds.`,
+    );
+    const tokens = { limit: 5_000, needed: 2_024, left: 1_000 };
+    expect(facts({ ...rate, ...tokens, what: 'tokens' }).message).toBe(
+      'What this key has left of its 5000 tokens in 1 minute does not leave enough for this ' +
+        'request: 2024 tokens needed, 1000 tokens left; try again in 2 seconds.',
+    );
+  });
+
   it('promise no reset to a request that is above a whole budget', () => {
     const limit = { scope: 'key', period: 'day', limitNanos: nanos(50_000_000) } as const;
     const times = { resetsAt: Date.UTC(2026, 10, 24), retryAfterMs: null };

@@ -39,6 +39,9 @@ export type RelayError =
       readonly spanMs: number | null;
       /** null: this request alone is above the limit, so that waiting does not help. */
       readonly retryAfterMs: number | null;
+      /** What it needs and what is left, in the limit's unit, where something is left. */
+      readonly needed?: number;
+      readonly left?: number;
     }
   | {
       readonly kind: 'budget-spent';
@@ -49,6 +52,9 @@ export type RelayError =
       readonly resetsAt: number | null;
       /** Until `resetsAt`; null: never, also for a request that is above the whole budget. */
       readonly retryAfterMs: number | null;
+      /** What the request needs and what is left, where something is left. */
+      readonly neededNanos?: Nanos;
+      readonly leftNanos?: Nanos;
     }
   | {
       readonly kind: 'not-allowed';
@@ -123,7 +129,7 @@ const FORBIDDEN: Readonly<Record<Extract<RelayError, { kind: 'forbidden' }>['why
 const ENDED: Readonly<Record<Extract<RelayError, { kind: 'ended-by-relay' }>['why'], string>> = {
   revoked: 'The key of this request, or its user, was disabled while it ran.',
   stopped: 'This request was stopped.',
-  limit: 'This request reached a limit of its key.',
+  limit: 'This request reached a limit of its key, its user or its wallet.',
   credit: 'Credit was used up while this request ran. Add credit and try again.',
 };
 
@@ -291,8 +297,10 @@ function creditMessage(error: Extract<RelayError, { kind: 'out-of-credit' }>): s
 }
 
 function rateMessage(error: Extract<RelayError, { kind: 'rate-limited' }>): string {
-  const { scope, what, limit, spanMs, retryAfterMs } = error;
-  const amount = what === 'cost' ? formatDollars(nanos(limit)) : `${limit} ${what}`;
+  const { scope, what, limit, spanMs, retryAfterMs, needed, left } = error;
+  const inUnit = (count: number): string =>
+    what === 'cost' ? formatDollars(nanos(count)) : `${count} ${what}`;
+  const amount = inUnit(limit);
   const within = spanMs === null ? '' : ` in ${inWords(spanMs)}`;
   if (retryAfterMs === null) {
     return (
@@ -307,22 +315,34 @@ function rateMessage(error: Extract<RelayError, { kind: 'rate-limited' }>): stri
   if (spanMs === null) {
     return `What is left of ${amount} of this ${scope} is held by running requests; ${wait}`;
   }
+  if (needed !== undefined && left !== undefined) {
+    const short = shortOf(inUnit(needed), inUnit(left));
+    return `What this ${scope} has left of its ${amount}${within} ${short}; ${wait}`;
+  }
   return `This ${scope} has used its ${amount}${within}; ${wait}`;
 }
 
 /** "resets Nov 23 (23:00 UTC)": Claude Code puts the local time for what stands before the "(". */
 function budgetMessage(error: Extract<RelayError, { kind: 'budget-spent' }>): string {
-  const { scope, period, limitNanos, resetsAt, retryAfterMs } = error;
+  const { scope, period, limitNanos, resetsAt, retryAfterMs, neededNanos, leftNanos } = error;
   const budget = `${PERIOD_ADJECTIVE[period]} budget of this ${scope}, ${formatDollars(limitNanos)}`;
   const spent = `The ${budget}`;
   if (resetsAt !== null && retryAfterMs === null) {
     return `This request alone is above the ${budget}; send a smaller one or ask for a higher one.`;
   }
-  if (resetsAt === null) return `${spent}, is spent and does not reset; ask for a higher one.`;
+  const state =
+    neededNanos === undefined || leftNanos === undefined
+      ? 'is spent'
+      : `${shortOf(formatDollars(neededNanos), formatDollars(leftNanos))},`;
+  if (resetsAt === null) return `${spent}, ${state} and does not reset; ask for a higher one.`;
   // `Mon, 23 Nov 2026 23:00:00 GMT`
   const [, day, month, , time = ''] = new Date(resetsAt).toUTCString().split(' ');
   const reset = `${month} ${Number(day)} (${time.slice(0, 5)} UTC)`;
-  return `${spent}, is spent and resets ${reset}; wait until then or ask for a higher one.`;
+  return `${spent}, ${state} and resets ${reset}; wait until then or ask for a higher one.`;
+}
+
+function shortOf(needed: string, left: string): string {
+  return `does not leave enough for this request: ${needed} needed, ${left} left`;
 }
 
 /** Rounded up to the largest unit that keeps it near: `45 seconds`, `12 minutes`, `2 hours`. */

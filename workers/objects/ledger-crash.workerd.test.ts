@@ -8,6 +8,7 @@ import {
   keyCopy,
   LIKELY_INPUT_NANOS,
   progressCall,
+  settleCall,
   voidCall,
 } from '../../tests/support/ledger';
 import type { CrashPoint } from '../../tests/workerd/crash-points';
@@ -26,6 +27,7 @@ import {
 } from '../../tests/workerd/wallet-object';
 import type { KeyId } from '../domain/ids';
 import type { Checkpoint } from '../domain/ledger/state';
+import { nanos } from '../domain/money';
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../domain/time';
 import { LedgerStorage } from './ledger-storage';
 
@@ -114,6 +116,31 @@ describe('a storage call that fails', () => {
       expect(batches['sent']).toBe(batches['cut']);
       const closed = await wallet.ledger.progress(progressCall(open));
       expect(closed).toEqual({ state: 'closed', closing: 'recovered' });
+    },
+  );
+});
+
+describe('a correction', () => {
+  it.each([1, 2, 3, 4, 5, 6])(
+    'is whole or not there when storage call %i of it fails, and there once it comes again',
+    async (call) => {
+      const wallet = await newWallet();
+      const lease = await admitted(wallet);
+      const estimate = { certainty: 'estimated', costNanos: nanos(40) } as const;
+      await wallet.ledger.settle(settleCall(lease, estimate));
+      const surer = settleCall(lease, { costNanos: nanos(90) });
+      await failing(wallet, { at: 'storage-fails', call }, async () => wallet.ledger.settle(surer));
+      const before = await infoOf(wallet);
+      expect([40, 90]).toContain(before.usedNanos);
+      await evict(wallet);
+      expect(await infoOf(wallet)).toEqual(before);
+      const known = { closing: 'completed', certainty: 'reported', costNanos: 90 };
+      expect(await wallet.ledger.settle(surer)).toEqual(known);
+      expect(await infoOf(wallet)).toMatchObject({ usedNanos: 90 });
+      await evict(wallet);
+      expect(await infoOf(wallet)).toMatchObject({ usedNanos: 90 });
+      await drain(wallet);
+      await expectDrained(wallet);
     },
   );
 });

@@ -13,6 +13,7 @@ import {
   MODEL,
   NEEDED_NANOS,
   NOW,
+  progressCall,
   settleCall,
   userCopy,
   walletCopy,
@@ -177,6 +178,19 @@ describe('a limit', () => {
     expect(await refusal(wallet)).toMatchObject({ what: 'tokens', spanMs: MINUTE_MS });
   });
 
+  it('of tokens ends the one stream that fills it, whatever its wallet has', async () => {
+    const wallet = await limited({ tokens: perMinute(5_000) });
+    const { sizes } = admitCall(wallet.owner.keyId, newRequest());
+    const lease = await admitted(wallet, { sizes: { ...sizes, maxTokens: 100_000 } });
+    const most = 5_000 - HOLD.inputTokens;
+    const more = extendCall(lease, 60_000);
+    expect(await wallet.ledger.extend(more)).toEqual({ state: 'held', heldOutputTokensUpTo: most });
+    const cut = { state: 'stop', closing: 'cut-by-limit' };
+    expect(await wallet.ledger.extend(more)).toEqual(cut);
+    await evict(wallet);
+    expect(await wallet.ledger.extend(more)).toEqual(cut);
+  });
+
   it('of money caps what is held, also when more output is asked for', async () => {
     const budgets = [{ period: 'day' as const, limitNanos: NEEDED_NANOS, family: 'opus' }];
     const wallet = await limited({ budgets });
@@ -193,7 +207,8 @@ describe('a limit', () => {
     const more = await wallet.ledger.extend(extendCall(second, 100_000));
     // 76.5 million less the one that was spent and 16.5 for the input, at 20,000 a token.
     expect(more).toEqual({ state: 'held', heldOutputTokensUpTo: 2_950 });
-    expect(await wallet.ledger.extend(extendCall(second, 100_000))).toEqual({ state: 'refused' });
+    const cut = { state: 'stop', closing: 'cut-by-limit' };
+    expect(await wallet.ledger.extend(extendCall(second, 100_000))).toEqual(cut);
   });
 
   it('of a day lifts at the midnight of the user’s zone, not before', async () => {
@@ -244,8 +259,12 @@ describe('a limit', () => {
     expect(await infoOf(wallet)).toMatchObject({ expiresAt: NOW + 6 * HOUR_MS });
     await evict(wallet);
     later(HOUR_MS - 1);
-    await admitted(wallet);
+    const running = await admitted(wallet);
+    expect(await wallet.ledger.progress(progressCall(running))).toEqual({ state: 'open' });
     later(1);
+    const ended = { state: 'stop', closing: 'revoked' };
+    expect(await wallet.ledger.progress(progressCall(running, { n: 2 }))).toEqual(ended);
+    expect(await wallet.ledger.extend(extendCall(running, 2_000))).toEqual(ended);
     expect(await refusal(wallet)).toEqual({ kind: 'unauthenticated', why: 'expired' });
   });
 });

@@ -1,11 +1,21 @@
 // The Ledger object's tables: rows in, rows out, every amount checked on both ways. No rule here.
 
-import type { KeyId, RequestId } from '../domain/ids';
+import type { KeyId, RequestId, UserId } from '../domain/ids';
 import type { Certainty, Closing, EntryKind } from '../domain/ledger/calls';
-import type { Closed, Correction, Entry, Opened, RequestRow, RowHold } from '../domain/ledger/row';
+import type { CountedRow } from '../domain/ledger/counting';
+import type {
+  Closed,
+  Correction,
+  Entry,
+  Opened,
+  ProgressDetails,
+  RequestRow,
+  RowHold,
+} from '../domain/ledger/row';
 import type { Checkpoint } from '../domain/ledger/state';
 import { nanos } from '../domain/money';
 import type { Catalogue } from '../domain/pricing/catalogue';
+import type { Usage } from '../domain/usage/tokens';
 import { keepDocument, readDocument } from './documents';
 import { migrate } from './migrate';
 
@@ -36,6 +46,8 @@ const STEPS = [
   `ALTER TABLE requests ADD COLUMN hold TEXT;`,
   // Who asked that the running request be ended.
   `ALTER TABLE requests ADD COLUMN stopped_by TEXT;`,
+  // JSON of ProgressDetails; signs of life from before have none.
+  `ALTER TABLE requests ADD COLUMN progress_details TEXT;`,
 ] as const;
 
 /** Rows that are read back at a time. */
@@ -62,6 +74,12 @@ type RequestRecord = {
   closed: string | null;
   hold: string | null;
   stopped_by: string | null;
+  progress_details: string | null;
+};
+
+type CountedRecord = Pick<RequestRecord, 'seq' | 'key_id' | 'admitted_at' | 'known_nanos'> & {
+  user_id: string | null;
+  usage: string | null;
 };
 
 type EntryRecord = {
@@ -177,17 +195,23 @@ export class LedgerStorage {
   }
 
   /**
-   * All rows admitted after `since` (Unix ms), latest first, read back page by page. Rows of
-   * requests that were admitted here are in the order of their admit; the others may be older.
+   * What windows count of all rows admitted after `since` (Unix ms), latest first, one page at a
+   * time. Rows of requests that were admitted here are in the order of their admit; the others may
+   * be older.
    */
-  rowsSince(since: number): RequestRow[] {
-    const found: RequestRow[] = [];
+  *rowsSince(since: number): Generator<CountedRow> {
     for (let below = Number.MAX_SAFE_INTEGER; ;) {
-      const page = this.rowsDown(below - 1, PAGE_ROWS);
-      found.push(...page.filter((row) => row.admittedAt > since));
+      const page = this.#run<CountedRecord>(
+        "SELECT seq, key_id, admitted_at, json_extract(opened, '$.userId') AS user_id, " +
+          "known_nanos, json_extract(closed, '$.usage') AS usage " +
+          'FROM requests WHERE seq < ? ORDER BY seq DESC LIMIT ?',
+        below,
+        PAGE_ROWS,
+      );
+      for (const record of page) if (record.admitted_at > since) yield countedRowOf(record);
       const last = page.at(-1);
-      const isPast = page.some((row) => row.opened !== null && row.admittedAt <= since);
-      if (last === undefined || page.length < PAGE_ROWS || isPast) return found;
+      const isPast = page.some((row) => row.user_id !== null && row.admitted_at <= since);
+      if (last === undefined || page.length < PAGE_ROWS || isPast) return;
       below = last.seq;
     }
   }
@@ -203,7 +227,7 @@ export class LedgerStorage {
 
   insertRow(row: RequestRow): void {
     this.#run(
-      'INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)',
+      'INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)',
       row.seq,
       row.requestId,
       row.keyId,
@@ -230,11 +254,12 @@ export class LedgerStorage {
   keepRunning(row: RequestRow): void {
     this.#run(
       'UPDATE requests SET lease_until = ?, progress_n = ?, progress_nanos = ?, dispatched = ?, ' +
-        'hold = ?, stopped_by = ? WHERE seq = ?',
+        'hold = ?, stopped_by = ?, progress_details = ? WHERE seq = ?',
       row.leaseUntil,
       ...progressBindings(row),
       holdBinding(row),
       row.stoppedBy ?? null,
+      row.progress?.details === undefined ? null : JSON.stringify(row.progress.details),
       row.seq,
     );
   }
@@ -322,6 +347,9 @@ function rowOf(record: RequestRecord): RequestRow {
             n: record.progress_n,
             costNanos: nanos(record.progress_nanos ?? 0),
             dispatched: record.dispatched === 1,
+            ...(record.progress_details === null
+              ? {}
+              : { details: JSON.parse(record.progress_details) as ProgressDetails }),
           },
     outcome:
       record.closing === null
@@ -342,6 +370,17 @@ function rowOf(record: RequestRecord): RequestRow {
     closed: record.closed === null ? null : (JSON.parse(record.closed) as Closed),
     ...(record.hold === null ? {} : { hold: JSON.parse(record.hold) as RowHold }),
     ...(record.stopped_by === null ? {} : { stoppedBy: record.stopped_by }),
+  };
+}
+
+function countedRowOf(record: CountedRecord): CountedRow {
+  const { key_id, admitted_at: admittedAt, user_id, known_nanos, usage } = record;
+  return {
+    keyId: key_id as KeyId,
+    admittedAt,
+    opened: user_id === null ? null : { userId: user_id as UserId },
+    closed: usage === null ? null : { usage: JSON.parse(usage) as Usage },
+    known: known_nanos === null ? null : { costNanos: nanos(known_nanos) },
   };
 }
 

@@ -24,11 +24,13 @@ import type {
 import { decideAdmit } from '../domain/ledger/admission';
 import { readClock } from '../domain/ledger/clock';
 import type { Copy } from '../domain/ledger/copies';
+import { forgetPast } from '../domain/ledger/counting';
 import { correctionOf, decideProgress, decideSettle, recover } from '../domain/ledger/decide';
 import { decideExtend, rowAfterProgress } from '../domain/ledger/held';
 import {
   answerOf,
   closedOf,
+  closedUnheard,
   freeLease,
   leaseOf,
   openedOf,
@@ -165,16 +167,24 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   }
 
   async extend(call: ExtendCall): Promise<ExtendAnswer> {
-    const row = this.#find(call.requestId, call.seq);
-    const now = this.#now();
-    const copies = row === null ? null : this.#copies.of(row.keyId);
-    const standing = decideProgress(row, copies, now);
+    const { row, copies, now, standing } = this.#running(call);
     if (standing.state !== 'open') return standing;
     if (row === null) return { state: 'unknown' };
-    const availableNanos = this.#limits.availableNanos(copies, row, now);
-    const extended = decideExtend(row, call, { availableNanos, now });
+    const left = this.#limits.leftFor(copies, row, now);
+    const extended = decideExtend(row, call, { ...left, now });
     if (extended.row !== null) this.#keepRunning(extended.row);
     return extended.answer;
+  }
+
+  /** The row that a sign of life is of, and what the rest of its life depends on. */
+  #running({ requestId, seq }: Pick<ProgressCall, 'requestId' | 'seq'>) {
+    const row = this.#find(requestId, seq);
+    const now = this.#now();
+    const copies = row === null ? null : this.#copies.of(row.keyId);
+    const firstUsedAt =
+      row === null ? null : (this.#state.keys.get(row.keyId)?.firstUsedAt ?? null);
+    const standing = decideProgress(row, copies, { now, firstUsedAt });
+    return { row, copies, now, standing };
   }
 
   #keepRunning(row: RequestRow): void {
@@ -183,10 +193,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   }
 
   async progress(call: ProgressCall): Promise<ProgressAnswer> {
-    const row = this.#find(call.requestId, call.seq);
-    const now = this.#now();
-    const copies = row === null ? null : this.#copies.of(row.keyId);
-    const answer = decideProgress(row, copies, now);
+    const { row, now, standing: answer } = this.#running(call);
     if (row === null || row.outcome !== null) return answer;
     const alive = rowAfterProgress(row, call, now);
     if (alive !== null) this.#keepRunning(alive);
@@ -218,7 +225,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
       ...row,
       outcome,
       known: { certainty, costNanos },
-      closed: call === null ? null : closedOf(call),
+      closed: call === null ? closedUnheard(row) : closedOf(call),
     };
     // What cannot be folded throws here, before it is stored: it would end every waking.
     const isStranger = row.seq > this.#state.lastSeq;
@@ -240,6 +247,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   }
 
   #keepCheckpoint(): void {
+    forgetPast(this.#state);
     const checkpoint = checkpointOf(this.#state);
     this.ctx.storage.transactionSync(() => this.#storage.keepCheckpoint(checkpoint));
     this.#checkpointSeq = checkpoint.seq;

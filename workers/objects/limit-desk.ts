@@ -9,8 +9,9 @@ import { alignTo } from '../domain/ledger/counting';
 import type { Copies, Owner } from '../domain/ledger/decide';
 import type { FreeBook } from '../domain/ledger/free';
 import { giveBackFree, takeFree } from '../domain/ledger/free';
+import type { LeftForOutput } from '../domain/ledger/limited';
 import {
-  availableWithin,
+  leftForOutput,
   limitFactsOf,
   limitsInForce,
   noticeOf,
@@ -18,8 +19,6 @@ import {
 } from '../domain/ledger/limited';
 import type { RequestRow } from '../domain/ledger/row';
 import type { WalletState } from '../domain/ledger/state';
-import type { Nanos } from '../domain/money';
-import { subtractNanos } from '../domain/money';
 import type { CopyShelf } from './copy-shelf';
 import type { LedgerStorage } from './ledger-storage';
 
@@ -55,13 +54,13 @@ export class LimitDesk {
   }
 
   /** What balance and limits leave for an open request, in the budgets of its own date. */
-  availableNanos(copies: Copies | null, row: RequestRow, now: number): Nanos {
+  leftFor(copies: Copies | null, row: RequestRow, now: number): LeftForOutput {
     const { state } = this.#source;
-    if (copies === null) return subtractNanos(state.balanceNanos, state.heldNanos);
+    if (copies === null) return leftForOutput(state, null);
     this.align(copies, now);
     const families = row.opened === null ? [] : [row.opened.price.family];
-    const facts = { ...limitFactsOf(copies, state, now), families, admittedAt: row.admittedAt };
-    return availableWithin(state, facts);
+    const facts = limitFactsOf(copies, state, now);
+    return leftForOutput(state, { ...facts, families, admittedAt: row.admittedAt });
   }
 
   /**

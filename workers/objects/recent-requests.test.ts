@@ -2,19 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { idOf, NOW } from '../../tests/support/ledger';
 import type { RequestRow } from '../domain/ledger/row';
 import { MINUTE_MS } from '../domain/time';
-import type { LedgerStorage } from './ledger-storage';
 import { RecentRequests } from './recent-requests';
 
 const SEARCHED = 99;
 
 /** Storage that holds whatever it is asked for. */
 function recent(): RecentRequests {
-  // Only what is called here.
-  const storage: Pick<LedgerStorage, 'row' | 'rowOf'> = {
+  return new RecentRequests({
     row: (seq) => rowOf(seq),
     rowOf: () => rowOf(SEARCHED),
-  };
-  return new RecentRequests(storage as LedgerStorage);
+    closedBefore: () => [],
+  });
 }
 
 function rowOf(seq: number): RequestRow {

@@ -7,7 +7,6 @@ import { madeBefore } from '../domain/ids';
 import type { RequestRow } from '../domain/ledger/row';
 import type { Checkpoint } from '../domain/ledger/state';
 import { MINUTE_MS } from '../domain/time';
-import type { LedgerStorage } from './ledger-storage';
 
 /** How long an id is kept in memory, those after the checkpoint always; and how many at most. */
 const RECENT_MS = 10 * MINUTE_MS;
@@ -25,12 +24,24 @@ interface Closed {
   readonly closedAt: number;
 }
 
+/** What is read of the object's tables. */
+export interface StoredRows {
+  row(seq: number): RequestRow | null;
+  /** Looks for it among the last ones. */
+  rowOf(requestId: RequestId): RequestRow | null;
+  closedBefore(
+    checkpoint: Checkpoint,
+    /** How many at most, and closed after when (Unix ms). */
+    window: { readonly count: number; readonly since: number },
+  ): readonly (Closed & { readonly requestId: RequestId })[];
+}
+
 export class RecentRequests {
-  readonly #storage: LedgerStorage;
+  readonly #storage: StoredRows;
   /** In the order of closing. */
   readonly #closed = new Map<RequestId, Closed>();
 
-  constructor(storage: LedgerStorage) {
+  constructor(storage: StoredRows) {
     this.#storage = storage;
   }
 

@@ -39,6 +39,15 @@ export interface Essentials {
   readonly conversation: ConversationSource;
 }
 
+/** Calls of tools that ran upstream, counted by the blocks that tell of them. */
+export interface ServerToolCalls {
+  readonly calls: number;
+  /** Those that are web searches, which have a price of their own. */
+  readonly searches: number;
+  /** Those whose results the reported input does not hold yet. */
+  readonly unreportedCalls: number;
+}
+
 /** What is known of an answer so far. */
 export interface MeterReading {
   /** The upstream began to answer (`message_start`; JSON: a message). */
@@ -54,8 +63,11 @@ export interface MeterReading {
   readonly reportedOutputTokens: number;
   /** The model thinks without showing it: tokens that no byte tells of. */
   readonly hiddenThinkingOpen: boolean;
+  /** Thinking blocks that closed unseen since the last cumulative output count. */
+  readonly hiddenThinkingClosed: number;
   /** The upstream's own coarse running estimate of hidden thinking; 0: it gives none. */
   readonly estimatedThinkingTokens: number;
+  readonly serverTools: ServerToolCalls;
   /** What the upstream said went wrong. */
   readonly error: { readonly type: string; readonly message: string } | null;
   readonly messageId: string | null;

@@ -33,6 +33,8 @@ const nothing: MeterReading = {
   reportedOutputTokens: 0,
   estimatedThinkingTokens: 0,
   hiddenThinkingOpen: false,
+  hiddenThinkingClosed: 0,
+  serverTools: { calls: 0, searches: 0, unreportedCalls: 0 },
   error: null,
   messageId: null,
   model: null,
@@ -86,6 +88,21 @@ describe('endingOf', () => {
     expect(endingOf(timed, priced).costNanos).toBe(10 * 4_000 + 120 * 20_000);
     const counted = { ...timed, reading: { ...thinking, estimatedThinkingTokens: 500 } };
     expect(endingOf(counted, priced).costNanos).toBe(10 * 4_000 + 500 * 20_000);
+  });
+
+  it('charges a client that left the tools that ran upstream and what they brought', () => {
+    const serverTools = { calls: 4, searches: 3, unreportedCalls: 4 };
+    const begun = reading({ input: 10, output: 1 }, { serverTools });
+    const left = { status: 200, how: 'left', reading: begun, hiddenThinkingMs: 0 } as const;
+    const costNanos = (10 + 40_000) * 4_000 + 20_000 + 3 * 10_000_000;
+    expect(endingOf(left, priced)).toMatchObject({ certainty: 'estimated', costNanos });
+    expect(costSoFar(left, priced)).toBe(costNanos);
+  });
+
+  it('charges 12 s of thinking in blocks that have closed by its time', () => {
+    const closed = reading({ input: 10, output: 1 }, { hiddenThinkingClosed: 1 });
+    const left = { status: 200, how: 'left', reading: closed, hiddenThinkingMs: 12_000 } as const;
+    expect(endingOf(left, priced).costNanos).toBe(10 * 4_000 + 12 * 60 * 20_000);
   });
 
   it('does not take figures for reported that the meter calls missing', () => {

@@ -3,6 +3,7 @@
 // delivered (ledger.md §3).
 
 import type { Certainty, Closing, Lease, RequestSizes } from '../domain/ledger/calls';
+import { TOOL_RESULT_TOKENS } from '../domain/ledger/hold';
 import type { Nanos } from '../domain/money';
 import { addNanos, ZERO_NANOS } from '../domain/money';
 import { outputTokensDelivered } from '../domain/pricing/estimate';
@@ -11,7 +12,7 @@ import type { Snapshot } from '../domain/snapshot';
 import { SECOND_MS } from '../domain/time';
 import type { TokenCounts, Usage, UsageEntry, UsageFlag } from '../domain/usage/tokens';
 import { NO_TOKENS } from '../domain/usage/tokens';
-import type { MeterReading } from '../protocols/protocol';
+import type { MeterReading, ServerToolCalls } from '../protocols/protocol';
 
 /**
  * `whole`: the upstream closed; `cut`: it broke off; `left`: the client did; `drained`: it did, and
@@ -60,7 +61,7 @@ export interface Answered extends Read {
 /** What the meter knows of an answer. */
 export interface Read {
   readonly reading: MeterReading;
-  /** Of the block that is open now; no byte tells how many tokens it holds. */
+  /** Of all blocks since the last cumulative count; no byte tells how many tokens they hold. */
   readonly hiddenThinkingMs: number;
 }
 
@@ -123,7 +124,8 @@ function estimate(
   const terms = { speed: null, geo: null, tier: null };
   const asked: UsageEntry = { model: lease.model ?? '', counts: NO_TOKENS, terms };
   const entries = withOutput(known.length > 0 ? known : [asked], output);
-  const delivered = price({ entries, flags: reading.flags.concat(flag) }, priced);
+  const all = withTools(entries, reading.serverTools);
+  const delivered = price({ entries: all, flags: reading.flags.concat(flag) }, priced);
   // No prompt is empty: one that was not reported is charged as it most likely was.
   if (entries.some(({ counts }) => promptOf(counts) > 0)) return delivered;
   return { ...delivered, costNanos: addNanos(delivered.costNanos, lease.likelyInputNanos) };
@@ -159,6 +161,40 @@ function withOutput(entries: readonly UsageEntry[], output: number): readonly Us
   if (last === undefined || sum >= output) return entries;
   const counts = { ...last.counts, output: last.counts.output + output - sum };
   return [...entries.slice(0, -1), { ...last, counts }];
+}
+
+/** Adds to the last entry the calls of tools that the reported figures do not hold. */
+function withTools(
+  entries: readonly UsageEntry[],
+  { searches, unreportedCalls }: ServerToolCalls,
+): readonly UsageEntry[] {
+  const last = entries.at(-1);
+  if (last === undefined) return entries;
+  const told = entries.reduce((total, { counts }) => total + counts.webSearches, 0);
+  const counts = {
+    ...last.counts,
+    input: last.counts.input + unreportedCalls * TOOL_RESULT_TOKENS,
+    webSearches: last.counts.webSearches + Math.max(0, searches - told),
+  };
+  return [...entries.slice(0, -1), { ...last, counts }];
+}
+
+/** What calls of tools beyond the `heldCalls` that are held for cost, as so many output tokens. */
+export function toolsAsOutput({ reading }: Read, priced: Priced, heldCalls: number): number {
+  const { calls, searches } = reading.serverTools;
+  const extra = Math.max(0, calls - heldCalls);
+  if (extra === 0) return 0;
+  const input = extra * TOOL_RESULT_TOKENS;
+  const cost = costOf({ input, webSearches: Math.min(searches, extra) }, priced);
+  const outputCost = costOf({ output: TOOL_RESULT_TOKENS }, priced);
+  return outputCost === 0 ? 0 : Math.ceil((cost * TOOL_RESULT_TOKENS) / outputCost);
+}
+
+function costOf(counts: Partial<TokenCounts>, priced: Priced): Nanos {
+  const terms = { speed: null, geo: null, tier: null };
+  const model = priced.lease.model ?? '';
+  const entry: UsageEntry = { model, counts: { ...NO_TOKENS, ...counts }, terms };
+  return price({ entries: [entry], flags: [] }, priced).costNanos;
 }
 
 function price(usage: Usage, { lease, snapshot }: Priced): Pick<Ending, 'usage' | 'costNanos'> {

@@ -6,7 +6,7 @@ import { SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
 import { ledgerOf } from '../platform/objects';
 import type { Read, StopWord } from './ending';
-import { outputSoFar } from './ending';
+import { outputSoFar, toolsAsOutput } from './ending';
 import type { Journey } from './journey';
 
 /** The meter reads in naps of up to a second: what may have passed meanwhile counts as spent. */
@@ -48,6 +48,9 @@ export function watchHold(journey: Journey, end: (word: StopWord) => void): Hold
       });
   };
   return (read) => {
+    if (state.ended) return;
+    // No true upstream writes on beyond what was asked for; nothing more is held for one that does.
+    if (isBeyond(read, hold.outputTokensMax)) finish('cut-by-credit');
     if (state.ended || state.upTo >= hold.outputTokensMax) return;
     const spent = spentTokens(read, journey);
     if (spent < state.upTo) usedUpAt = null;
@@ -64,8 +67,20 @@ function extend(journey: Journey, heldOutputTokensUpTo: number) {
   return ledgerOf(journey.env, walletId, region).extend({ seq, requestId, heldOutputTokensUpTo });
 }
 
-/** What is known, what is thought unseen at the model's top speed, and the reading's own lag. */
+/** Whether an answer that goes on reports more output than it may have, by more than the lag. */
+function isBeyond({ reading }: Read, outputTokensMax: number): boolean {
+  // An absurd count says nothing: its answer is estimated.
+  if (reading.finished || reading.flags.includes('usage-absurd')) return false;
+  return reading.reportedOutputTokens > outputTokensMax + hiddenThinkingTokens(LAG_MS);
+}
+
+/**
+ * What is known, what was thought unseen at the model's top speed, calls of tools beyond those
+ * held for, and the reading's own lag.
+ */
 function spentTokens(read: Read, journey: Journey): number {
   const seen = outputSoFar({ ...read, hiddenThinkingMs: 0 }, journey);
-  return seen + hiddenThinkingTokens(read.hiddenThinkingMs + LAG_MS);
+  const heldCalls = journey.body?.essentials.sizes.serverToolUses ?? 0;
+  const called = toolsAsOutput(read, journey, heldCalls);
+  return seen + called + hiddenThinkingTokens(read.hiddenThinkingMs + LAG_MS);
 }

@@ -102,6 +102,7 @@ async function tryAccount(
   const forget = onAbort(client.letGo, leave);
   running.stop = leave;
   running.dispatched = true;
+  running.accountId = account.id;
   try {
     const call = {
       ...prepared,

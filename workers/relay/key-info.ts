@@ -2,9 +2,15 @@
 
 import type { KeyInfo } from '../domain/ledger/calls';
 import { formatDollars } from '../domain/money';
+import type { Catalogue } from '../domain/pricing/catalogue';
+import { usableModels } from './models';
 
-/** The answer of `GET /api/v1/key-info`: money in whole nano-dollars and for people. */
-export function keyInfoDocument(info: KeyInfo): unknown {
+/**
+ * The answer of `GET /api/v1/key-info`: money in whole nano-dollars and for people. What the key is
+ * not restricted to is null; so is the list of models while the `catalogue` is not known (null).
+ */
+export function keyInfoDocument(info: KeyInfo, catalogue: Catalogue | null): unknown {
+  const { models, clients = null, addresses = null, protocols = null } = info.scope ?? {};
   return {
     type: 'key_info',
     key: {
@@ -16,7 +22,12 @@ export function keyInfoDocument(info: KeyInfo): unknown {
       used_nanos: info.usedNanos,
       used: formatDollars(info.usedNanos),
       overrun_nanos: info.overrunNanos ?? 0,
+      clients,
+      addresses,
+      protocols,
+      when_client_leaves: info.whenClientLeaves ?? 'cancel',
     },
+    models: catalogue && usableModels(catalogue, models).map(({ model }) => model),
     limits: (info.limits ?? []).map((standing) => ({
       scope: standing.scope,
       kind: standing.kind,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { meterOf } from './meter';
 
 const encoder = new TextEncoder();
@@ -73,5 +73,46 @@ describe('meterOf events', () => {
       meter.push(encoder.encode(text));
       expect(meter.midEvent()).toBe(inside);
     }
+  });
+});
+
+describe('the time of hidden thinking', () => {
+  const event = (data: Readonly<Record<string, unknown>>): Uint8Array =>
+    encoder.encode(`data: ${JSON.stringify(data)}\n\n`);
+  const thinking = { type: 'thinking', thinking: '' };
+  const OPEN = event({ type: 'content_block_start', content_block: thinking });
+  const CLOSE = event({ type: 'content_block_stop' });
+  const counted = (output_tokens: number) =>
+    event({ type: 'message_delta', usage: { output_tokens } });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  /** After two blocks of 12 s and 3 s, half a second before. */
+  function thought() {
+    vi.useFakeTimers({ now: 0, toFake: ['Date'] });
+    const meter = meterOf('events', options);
+    meter.push(OPEN);
+    vi.setSystemTime(12_000);
+    meter.push(CLOSE);
+    vi.setSystemTime(20_000);
+    meter.push(OPEN);
+    vi.setSystemTime(23_000);
+    meter.push(CLOSE);
+    vi.setSystemTime(23_500);
+    return meter;
+  }
+
+  it('stays when its blocks have closed, to be charged to a client that leaves', () => {
+    expect(thought().hiddenThinkingMs()).toBe(15_000);
+  });
+
+  it('is covered by a cumulative output count, and by none of zero', () => {
+    const meter = thought();
+    meter.push(counted(0));
+    expect(meter.hiddenThinkingMs()).toBe(15_000);
+    meter.push(counted(900));
+    expect(meter.hiddenThinkingMs()).toBe(0);
   });
 });

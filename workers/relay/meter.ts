@@ -10,7 +10,7 @@ export type AnswerType = 'json' | 'events' | 'other';
 
 export interface Meter extends Sink {
   reading(): MeterReading;
-  /** How long the model has been thinking unseen, in the block that is open now. */
+  /** How long the model has been thinking unseen since the last cumulative output count. */
   hiddenThinkingMs(): number;
   /** Whether the bytes so far end inside an event: an empty line must close it first. */
   midEvent(): boolean;
@@ -55,11 +55,11 @@ function meterByBeginning(bytes: Uint8Array, options: MeterOptions): Meter {
 function eventMeter(options: MeterOptions): Meter {
   const meter = anthropic.createStreamMeter(options);
   let tail = '';
-  let hiddenSince: number | null = null;
+  const hidden = hiddenTime();
   return {
     push: (bytes) => {
       meter.push(bytes);
-      hiddenSince = meter.reading().hiddenThinkingOpen ? (hiddenSince ?? Date.now()) : null;
+      hidden.look(meter.reading());
       const last = String.fromCharCode(...bytes.subarray(-4));
       tail = (tail + last).slice(-4);
     },
@@ -68,8 +68,29 @@ function eventMeter(options: MeterOptions): Meter {
       const { finished, error } = meter.reading();
       return finished || error !== null;
     },
-    hiddenThinkingMs: () => (hiddenSince === null ? 0 : Date.now() - hiddenSince),
+    hiddenThinkingMs: () => hidden.totalMs(),
     midEvent: () => tail !== '' && !/(?:\n\n|\r\r|\r\n\r\n)$/.test(tail),
+  };
+}
+
+/** Adds up the time of unseen blocks, open and closed; a block that was seen after all is none. */
+function hiddenTime() {
+  let openSince: number | null = null;
+  let closedMs = 0;
+  let closedBlocks = 0;
+  const openMs = (): number => (openSince === null ? 0 : Date.now() - openSince);
+  return {
+    look: ({ hiddenThinkingOpen, hiddenThinkingClosed }: MeterReading): void => {
+      if (hiddenThinkingClosed > closedBlocks) {
+        closedMs += openMs();
+        openSince = null;
+      }
+      // All that closed is in what has been reported since.
+      if (hiddenThinkingClosed === 0) closedMs = 0;
+      closedBlocks = hiddenThinkingClosed;
+      openSince = hiddenThinkingOpen ? (openSince ?? Date.now()) : null;
+    },
+    totalMs: (): number => closedMs + openMs(),
   };
 }
 

@@ -1,10 +1,11 @@
-// `GET /v1/models[/{id}]`: what the upstream lists, of that what this relay can serve, each entry
-// as it came. An upstream that lists nothing leaves the relay's own catalogue to answer.
+// `GET /v1/models[/{id}]`: what the upstream lists, of that what this relay can serve and the key
+// may use, each entry as it came. An upstream that lists nothing leaves the catalogue to answer.
 
 import type { RelayError } from '../domain/errors';
+import type { ModelRules } from '../domain/limits/scope';
+import { isModelAllowed } from '../domain/limits/scope';
 import { findPrice, resolveModel } from '../domain/pricing/find';
-import type { PriceRow } from '../domain/pricing/catalogue';
-import type { Snapshot } from '../domain/snapshot';
+import type { Catalogue, PriceRow } from '../domain/pricing/catalogue';
 import { admit } from './admit';
 import { errorAnswer, jsonAnswer } from './answer';
 import { freeEnding } from './ending';
@@ -37,7 +38,7 @@ export async function listModels(visit: Visit, bearer: Bearer): Promise<Response
   const listed = await askUpstream(way, conversation);
   visit.ctx.waitUntil(settle(way, freeEnding('completed'), REACHED_NOTHING));
   if (wanted !== null) return oneModel(way, wanted, listed);
-  return jsonAnswer(visit, listed === null ? ownList(snapshot.value) : filtered(listed, way));
+  return jsonAnswer(visit, listed === null ? ownList(way) : filtered(listed, way));
 }
 
 function nameOf(pathname: string): string {
@@ -75,17 +76,19 @@ function isEntry(value: unknown): value is Entry {
   );
 }
 
-/** The upstream's page without the models that have no price here: those would be refused. */
+/** The upstream's page without what has no price here or is not for this key: both are refused. */
 function filtered(listed: unknown, journey: Journey): unknown {
-  const { catalogue } = journey.snapshot;
   if (typeof listed !== 'object' || listed === null || !('data' in listed)) {
-    return ownList(journey.snapshot);
+    return ownList(journey);
   }
   const { data } = listed;
-  if (!Array.isArray(data)) return ownList(journey.snapshot);
-  const known = data.filter(
-    (entry) => isEntry(entry) && resolveModel(catalogue, entry.id) !== null,
-  );
+  if (!Array.isArray(data)) return ownList(journey);
+  const { catalogue } = journey.snapshot;
+  const usable = new Set(usableModels(catalogue, journey.lease.models).map(({ model }) => model));
+  const known = data.filter((entry) => {
+    const model = isEntry(entry) ? resolveModel(catalogue, entry.id) : null;
+    return model !== null && usable.has(model);
+  });
   return { ...listed, data: known };
 }
 
@@ -98,13 +101,18 @@ function oneModel(journey: Journey, wanted: string, listed: unknown): Response {
   return price === null ? errorAnswer(journey, unknown) : jsonAnswer(journey, ownEntry(price));
 }
 
-function ownList({ catalogue }: Snapshot): unknown {
+/** The models that have a price now and that the rules of a key allow, in the catalogue's order. */
+export function usableModels(catalogue: Catalogue, rules: ModelRules = {}): readonly PriceRow[] {
   const now = Date.now();
-  const models = [...new Set(catalogue.rows.map((row) => row.model))];
-  const data = models.flatMap((model) => {
-    const price = findPrice(catalogue, model, now);
-    return price === null ? [] : [ownEntry(price)];
-  });
+  const models = new Set(catalogue.rows.map((row) => row.model));
+  return [...models]
+    .filter((model) => isModelAllowed(rules, model))
+    .map((model) => findPrice(catalogue, model, now))
+    .filter((price) => price !== null);
+}
+
+function ownList({ snapshot, lease }: Journey): unknown {
+  const data = usableModels(snapshot.catalogue, lease.models).map(ownEntry);
   const ids = data.map((entry) => entry.id);
   return { data, has_more: false, first_id: ids[0] ?? null, last_id: ids.at(-1) ?? null };
 }

@@ -157,6 +157,10 @@ function passFlowing(journey: Journey, answer: Answer, running: Running): Travel
   };
   running.costNanos = () => costSoFar(readingOf(meter), journey);
   running.inputNanos = () => inputSoFar(readingOf(meter), journey);
+  running.usage = () => {
+    const { usage, flags } = meter.reading();
+    return flags.includes('usage-absurd') ? null : usage;
+  };
   const finished = flowing.ended.then((how) => meteredClose(journey, answer, { how, meter }));
   const headers = headersOf(journey, response);
   return {
@@ -165,15 +169,20 @@ function passFlowing(journey: Journey, answer: Answer, running: Running): Travel
   };
 }
 
-/** Keeps the hold ahead of the stream, and tells the input's cost once when it keeps others out. */
+/**
+ * Keeps the hold ahead of the stream. Where it keeps others out, it tells what the input costs once
+ * that is known, and again with each call of a tool: a low balance does not hold for those.
+ */
 function lookout(journey: Journey, meter: Meter, running: Running): () => void {
   const watch = watchHold(journey, (word) => running.stop(word));
-  let isTold = journey.lease.hold?.reportInput !== true;
+  const isLarge = journey.lease.hold?.reportInput === true;
+  let toldCalls: number | null = null;
   return () => {
     const read = readingOf(meter);
     watch(read);
-    if (isTold || inputSoFar(read, journey) === null) return;
-    isTold = true;
+    const { calls } = read.reading.serverTools;
+    if (!isLarge || calls === toldCalls || inputSoFar(read, journey) === null) return;
+    toldCalls = calls;
     running.tell();
   };
 }

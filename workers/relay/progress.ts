@@ -1,10 +1,12 @@
 // A sign of life for every request that stays open: renews its lease, tells its cost so far, and
 // learns whether it may go on.
 
+import type { AccountId } from '../domain/ids';
 import type { ProgressCall } from '../domain/ledger/calls';
 import type { Nanos } from '../domain/money';
 import { ZERO_NANOS } from '../domain/money';
 import { SECOND_MS } from '../domain/time';
+import type { Usage } from '../domain/usage/tokens';
 import { log } from '../observe/log';
 import { ledgerOf } from '../platform/objects';
 import type { Client } from './client';
@@ -21,8 +23,12 @@ export interface Running {
   costNanos: () => Nanos;
   /** What the upstream has reported that the input costs; null: nothing yet. */
   inputNanos: () => Nanos | null;
+  /** What the upstream has reported; null: nothing yet. */
+  usage: () => Usage | null;
   /** Whether any account has been called yet. */
   dispatched: boolean;
+  /** The account that was called last. */
+  accountId: AccountId | null;
   /** Ends what runs now. */
   stop: (word: StopWord) => void;
   /** Why it was ended from this side; null: it was not. */
@@ -37,9 +43,10 @@ export interface Running {
 export function atRest(): Running {
   const stop = (): void => undefined;
   const costNanos = (): Nanos => ZERO_NANOS;
-  const inputNanos = (): null => null;
-  const figures = { costNanos, inputNanos, dispatched: false };
-  return { ...figures, stop, stopped: null, onTick: stop, tell: stop };
+  const nothing = (): null => null;
+  const figures = { costNanos, inputNanos: nothing, usage: nothing };
+  const uncalled = { dispatched: false, accountId: null };
+  return { ...figures, ...uncalled, stop, stopped: null, onTick: stop, tell: stop };
 }
 
 /** Who gave up what ran: the first of them; null: nobody, it ended by itself. */
@@ -84,8 +91,17 @@ export function keepAlive(journey: Admitted, running: Running): () => void {
 }
 
 function callOf({ lease, requestId }: Admitted, running: Running, n: number): ProgressCall {
-  const { dispatched } = running;
+  const { dispatched, accountId } = running;
   const inputNanos = running.inputNanos();
-  const call = { seq: lease.seq, requestId, n, costNanos: running.costNanos(), dispatched };
-  return inputNanos === null ? call : { ...call, inputNanos };
+  const usage = running.usage();
+  return {
+    seq: lease.seq,
+    requestId,
+    n,
+    costNanos: running.costNanos(),
+    dispatched,
+    ...(inputNanos === null ? {} : { inputNanos }),
+    ...(usage === null ? {} : { usage }),
+    ...(accountId === null ? {} : { accountId }),
+  };
 }

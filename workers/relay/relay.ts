@@ -18,6 +18,7 @@ import { keyInfoDocument } from './key-info';
 import { listModels } from './models';
 import type { Route } from './routes';
 import { routeOf } from './routes';
+import { currentSnapshot } from './snapshot';
 
 /** Answers any address of the data plane; never rejects. */
 export async function relay(request: Request, env: Env, ctx: Visit['ctx']): Promise<Response> {
@@ -120,8 +121,10 @@ async function holderAnswer(visit: Visit, bearer: Bearer): Promise<Response> {
     const usage = await ledger.usage(call);
     return usage.ok ? jsonAnswer(visit, usage.value) : errorAnswer(visit, usage.error);
   }
-  const info = await ledger.keyInfo(call);
-  return info.ok ? jsonAnswer(visit, keyInfoDocument(info.value)) : errorAnswer(visit, info.error);
+  const [info, snapshot] = await Promise.all([ledger.keyInfo(call), currentSnapshot(visit)]);
+  if (!info.ok) return errorAnswer(visit, info.error);
+  const catalogue = snapshot.ok ? snapshot.value.catalogue : null;
+  return jsonAnswer(visit, keyInfoDocument(info.value, catalogue));
 }
 
 /** Who is refused again and again from one address is told to wait; a true key never is. */

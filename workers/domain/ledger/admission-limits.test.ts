@@ -4,6 +4,8 @@ import {
   CATALOGUE,
   copiesOf,
   creditCall,
+  extendCall,
+  HOLD,
   HOLD_NANOS,
   idOf,
   keyCopy,
@@ -13,9 +15,12 @@ import {
   NOW,
   ownerOf,
   PRICE,
+  userCopy,
+  walletCopy,
 } from '../../../tests/support/ledger';
 import { PaperLedger } from '../../../tests/support/paper-ledger';
 import type { LimitSet } from '../limits/limit-set';
+import type { Nanos } from '../money';
 import { nanos } from '../money';
 import type { PriceRow } from '../pricing/catalogue';
 import { HOUR_MS, MINUTE_MS } from '../time';
@@ -115,6 +120,79 @@ describe('limits at admit', () => {
     const others = ledgerOf({ budgets: [budget('mythos')] });
     expect(admit(others, 1).ok).toBe(true);
     expect(admit(others, 2, { fallbackModels: ['dear'] })).toMatchObject(spent);
+  });
+});
+
+describe('a window of tokens', () => {
+  const LIMIT = 100_000;
+  const tokens = (limit: number): LimitSet => ({ tokens: [{ limit, spanMs: MINUTE_MS }] });
+  /** `max_tokens` 128,000, cut to what the model gives. */
+  const long = (stream: boolean) => {
+    const { sizes } = admitCall(OWNER.keyId, idOf('request', 1));
+    return { sizes: { ...sizes, stream, maxTokens: 128_000 } };
+  };
+  const upTo = (answer: AdmitAnswer) =>
+    answer.ok ? answer.lease.hold?.heldOutputTokensUpTo : null;
+  const rich = nanos(1_000_000 * HOLD_NANOS);
+
+  it('gives the first stream of a rich wallet an eighth of it, so that others fit beside it', () => {
+    const ledger = ledgerOf(tokens(LIMIT), rich);
+    const first = Math.floor((LIMIT - HOLD.inputTokens) / 8);
+    expect(upTo(admit(ledger, 1, long(true)))).toBe(first);
+    const left = LIMIT - 2 * HOLD.inputTokens - first;
+    expect(upTo(admit(ledger, 2, long(true)))).toBe(Math.floor(left / 8));
+  });
+
+  it('gives a stream the smallest slice where an eighth is less', () => {
+    const ledger = ledgerOf(tokens(HOLD.inputTokens + 1_024), rich);
+    expect(upTo(admit(ledger, 1, long(true)))).toBe(1_024);
+  });
+
+  it('holds all output of a whole answer from the start', () => {
+    expect(upTo(admit(ledgerOf({}, rich), 1, long(false)))).toBe(PRICE.maxOutputTokens);
+    expect(admit(ledgerOf(tokens(LIMIT), rich), 1, long(false))).toMatchObject({
+      error: { what: 'tokens', limit: LIMIT, retryAfterMs: null },
+    });
+  });
+
+  it.each(['key', 'user', 'wallet'] as const)('of the %s ends the stream that fills it', (kind) => {
+    const ledger = ledgerOf({}, rich);
+    const copy = { key: keyCopy, user: userCopy, wallet: walletCopy }[kind];
+    ledger.apply({ ...copy(OWNER, { version: 2 }), limits: tokens(5_000) });
+    const answer = admit(ledger, 1, long(true));
+    if (!answer.ok) throw new Error(answer.error.kind);
+    const most = 5_000 - HOLD.inputTokens;
+    const more = extendCall(answer.lease, 60_000);
+    expect(ledger.extend(more)).toEqual({ state: 'held', heldOutputTokensUpTo: most });
+    expect(ledger.extend(more)).toEqual({ state: 'stop', closing: 'cut-by-limit' });
+  });
+
+  it('leaves a stream what others have not used and do not hold', () => {
+    const ledger = ledgerOf(tokens(20_000), rich);
+    const first = admit(ledger, 1, long(true));
+    const second = admit(ledger, 2, long(true));
+    if (!first.ok || !second.ok) throw new Error('refused');
+    const other = HOLD.inputTokens + (upTo(second) ?? 0);
+    const heldOutputTokensUpTo = 20_000 - HOLD.inputTokens - other;
+    const more = extendCall(first.lease, 60_000);
+    expect(ledger.extend(more)).toEqual({ state: 'held', heldOutputTokensUpTo });
+  });
+});
+
+describe('a limit of money', () => {
+  it('ends a stream as cut by a limit; credit that is used up too comes first', () => {
+    const limits = { budgets: [{ period: 'day', limitNanos: HOLD_NANOS }] } as const;
+    const { sizes } = admitCall(OWNER.keyId, idOf('request', 1));
+    const endOf = (balanceNanos: Nanos) => {
+      const ledger = ledgerOf(limits, balanceNanos);
+      const answer = admit(ledger, 1, { sizes: { ...sizes, maxTokens: 100_000 } });
+      if (!answer.ok) throw new Error(answer.error.kind);
+      const more = extendCall(answer.lease, 60_000);
+      ledger.extend(more);
+      return ledger.extend(more);
+    };
+    expect(endOf(nanos(100 * HOLD_NANOS))).toEqual({ state: 'stop', closing: 'cut-by-limit' });
+    expect(endOf(HOLD_NANOS)).toEqual({ state: 'refused' });
   });
 });
 

@@ -11,7 +11,7 @@ import type { Result } from '../result';
 import { fail, ok } from '../result';
 import { usableUntil } from '../limits/limit-set';
 import type { LimitedCall } from '../limits/limits';
-import { checkScope, decideLimits, HELD_RETRY_MS } from '../limits/limits';
+import { checkScope, decideLimits, HELD_RETRY_MS, tokensLeft } from '../limits/limits';
 import type { AdmitCall } from './calls';
 import { recall } from './conversation';
 import type { Copies } from './decide';
@@ -109,7 +109,8 @@ function admitMetered(call: AdmitCall, known: MeteredFacts): Result<Admission, R
   if (refusal !== null) return fail(refusal);
 
   const { balanceNanos, heldNanos } = state;
-  const question = { bounds, stream: sizes.stream, heldNanos };
+  const left = tokensLeft(facts) ?? Infinity;
+  const question = { bounds, stream: sizes.stream, heldNanos, tokensLeft: left };
   const decision = decideHold({ ...question, balanceNanos, openMetered: state.open.size });
   if (decision.do !== 'hold') return fail(refusalOf(decision, balanceNanos));
   const available = availableWithin(state, { ...facts, families: limited.families });

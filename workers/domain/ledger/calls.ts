@@ -8,7 +8,9 @@ import type { Nanos } from '../money';
 import type { PriceRow } from '../pricing/catalogue';
 import type { Result } from '../result';
 import type { Usage } from '../usage/tokens';
+import type { LimitSet } from '../limits/limit-set';
 import type { UsageDocument } from '../limits/notice';
+import type { ModelRules } from '../limits/scope';
 import type { Copy, WhenClientLeaves } from './copies';
 import type { LimitStanding } from './limited';
 import type {
@@ -118,6 +120,8 @@ export interface Lease {
   readonly notice?: Readonly<Record<string, string>>;
   /** As the key says; absent: `cancel`. */
   readonly whenClientLeaves?: WhenClientLeaves;
+  /** Of a request that names no model: which ones the key may use; absent: all. */
+  readonly models?: ModelRules;
 }
 
 /** What the Worker needs to know of a hold (ledger.md §4). */
@@ -210,6 +214,10 @@ export interface ProgressCall {
   readonly dispatched: boolean;
   /** Input cost that the upstream has reported so far; absent: none yet. */
   readonly inputNanos?: Nanos;
+  /** What the upstream has reported so far; absent: nothing yet. */
+  readonly usage?: Usage;
+  /** The account that was called last. */
+  readonly accountId?: AccountId;
 }
 
 /** Asks to hold more output; absolute, so that repeats and overtakes do no harm. */
@@ -281,7 +289,13 @@ export interface KeyInfo {
   readonly overrunNanos?: Nanos;
   /** Every limit that this key meets: its own, its user's, its wallet's. */
   readonly limits?: readonly LimitStanding[];
+  /** What this key may be used for. */
+  readonly scope?: KeyScope;
+  readonly whenClientLeaves?: WhenClientLeaves;
 }
+
+/** What is left out is not restricted. */
+export type KeyScope = Pick<LimitSet, 'models' | 'protocols' | 'clients' | 'addresses'>;
 
 /** Who asks for what a key's holder may know. */
 export interface HolderCall {

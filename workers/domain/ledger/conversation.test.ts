@@ -10,6 +10,7 @@ import {
   NOW,
   ownerOf,
 } from '../../../tests/support/ledger';
+import type { Nanos } from '../money';
 import { nanos, ZERO_NANOS } from '../money';
 import { findPrice } from '../pricing/find';
 import type { TokenCounts, Usage, UsageFlag } from '../usage/tokens';
@@ -108,6 +109,39 @@ describe('a known conversation', () => {
   });
 });
 
+describe('a conversation whose last request ended before its prompt was reported', () => {
+  it('is cold until one ends with reported usage', () => {
+    const book = bookOf(known('a', 1), unconfirmed('a', 2));
+    expect(recall(book, ASKED)).toBeNull();
+    learn(book, unconfirmed('a', 3));
+    expect(recall(book, ASKED)).toBeNull();
+    learn(book, known('a', 4));
+    expect(recall(book, ASKED)).toMatchObject({ promptTokens: 304 });
+  });
+
+  it('is confirmed by the late report of that request, and by none of an earlier one', () => {
+    const book = bookOf(known('a', 1), unconfirmed('a', 3));
+    learn(book, known('a', 2));
+    expect(recall(book, ASKED)).toBeNull();
+    learn(book, known('a', 3));
+    expect(recall(book, ASKED)).toMatchObject({ promptTokens: 303 });
+  });
+
+  it('is the same in whatever order its requests are learned, and after a checkpoint', () => {
+    const ends = fc.array(fc.tuple(fc.nat({ max: 5 }), fc.boolean()), { maxLength: 40 });
+    fc.assert(
+      fc.property(ends, fc.integer(), (list, seed) => {
+        const rows = list.map(([tag, isReported], index) =>
+          (isReported ? known : unconfirmed)(`t${tag}`, index + 1),
+        );
+        const saved = toJson(bookOf(...rows));
+        expect(toJson(bookOf(...shuffled(rows, seed)))).toEqual(saved);
+        expect(toJson(fromJson(JSON.parse(JSON.stringify(saved))))).toEqual(saved);
+      }),
+    );
+  });
+});
+
 describe('the book', () => {
   it(`keeps ${CONVERSATIONS_MAX} conversations and forgets the one used longest ago`, () => {
     const book = noConversations();
@@ -174,6 +208,24 @@ describe('conversationOfRow', () => {
     expect(conversationOfRow(closedRow({ counts, certainty: 'estimated' }))).toBeNull();
   });
 
+  it('is unconfirmed by a charge for a prompt that nobody reported, whoever closed it', () => {
+    const guessed = { certainty: 'estimated', costNanos: nanos(7) } as const;
+    const left = closedRow({ counts: {}, flags: ['estimated'], ...guessed });
+    expect(conversationOfRow(left)).toEqual(unconfirmed('a', 5));
+    const recovered = { certainty: 'recovered', costNanos: nanos(7) } as const;
+    const given = { ...closedRow({ counts: {} }), known: recovered, closed: null };
+    expect(conversationOfRow(given)).toEqual(unconfirmed('a', 5));
+  });
+
+  it('is left as it is by a broken answer whose prompt was reported, and by what cost nothing', () => {
+    const guessed = { certainty: 'estimated', costNanos: nanos(7) } as const;
+    const broken = closedRow({ counts: { input: 100 }, flags: ['estimated'], ...guessed });
+    expect(conversationOfRow(broken)).toBeNull();
+    const unsent = { certainty: 'recovered', costNanos: ZERO_NANOS } as const;
+    const never = { ...closedRow({ counts: {} }), known: unsent, closed: null };
+    expect(conversationOfRow(never)).toBeNull();
+  });
+
   it('learns nothing without a prompt, a tag or a closing', () => {
     const counts = { input: 100 };
     expect(conversationOfRow(closedRow({ counts: {} }))).toBeNull();
@@ -185,6 +237,11 @@ describe('conversationOfRow', () => {
 
 function known(tag: string, seq: number): KnownConversation {
   return { tag, seq, model: MODEL, textBytes: 1_000, media: NO_MEDIA, promptTokens: 300 + seq };
+}
+
+function unconfirmed(tag: string, seq: number): KnownConversation {
+  const nothing = { textBytes: 0, media: NO_MEDIA, promptTokens: 0 };
+  return { tag, seq, model: MODEL, ...nothing, unconfirmed: true };
 }
 
 function bookOf(...conversations: readonly KnownConversation[]): KnownConversations {
@@ -205,10 +262,12 @@ interface Differs {
   readonly counts: Partial<TokenCounts>;
   readonly flags?: readonly UsageFlag[];
   readonly certainty?: 'estimated' | 'reported';
+  readonly costNanos?: Nanos;
   readonly tag?: string | null;
 }
 
-function closedRow({ counts, flags = [], certainty = 'reported', tag = 'a' }: Differs): RequestRow {
+function closedRow(differs: Differs): RequestRow {
+  const { counts, flags = [], certainty = 'reported', costNanos = ZERO_NANOS, tag = 'a' } = differs;
   const owner = ownerOf(1);
   const call = admitCall(owner.keyId, idOf('request', 1), { conversation: tag });
   const price = findPrice(CATALOGUE, MODEL, NOW);
@@ -219,7 +278,7 @@ function closedRow({ counts, flags = [], certainty = 'reported', tag = 'a' }: Di
   const terms = { speed: null, geo: null, tier: null };
   const entry = { model: MODEL, counts: { ...NO_TOKENS, ...counts }, terms };
   const usage: Usage = { entries: [entry], flags };
-  const figures = { certainty, costNanos: ZERO_NANOS };
+  const figures = { certainty, costNanos };
   const details = { model: MODEL, accountId: null, status: 200, attempts: [], timings: null };
   return {
     ...openRow(opened, { seq: 5, now: NOW, hold: HOLD }),

@@ -31,6 +31,11 @@ export interface KnownConversation extends LastPrompt {
   readonly model: string;
   /** Row number of that last request. */
   readonly seq: number;
+  /**
+   * That request ended before its prompt was reported: what the upstream has of it is not known, so
+   * the next is cold. Otherwise a replaced text would be charged as the old one, again and again.
+   */
+  readonly unconfirmed?: true;
 }
 
 /** Mutable on purpose: one object, one writer, changed in place. */
@@ -51,14 +56,14 @@ export function noConversations(): KnownConversations {
 
 /**
  * The last prompt of a conversation with this model. null, so held as cold: nothing is known, or
- * another request of the conversation is open, or too many known ones are. One at a time, because
- * each may add new text to the same known prompt.
+ * not how the last request ended, or another request of the conversation is open, or too many
+ * known ones are. One at a time, because each may add new text to the same known prompt.
  */
 export function recall(book: KnownConversations, conversation: ConversationKey): LastPrompt | null {
   const { known, open } = book;
   const name = nameOf(conversation);
   const found = known.get(name);
-  if (found === undefined || open.has(name)) return null;
+  if (found === undefined || found.unconfirmed || open.has(name)) return null;
   let openKnown = 0;
   for (const other of open.keys()) {
     if (known.has(other)) openKnown += 1;
@@ -99,18 +104,33 @@ export function conversationKeyOf({ opened }: RequestRow): ConversationKey | nul
 
 /**
  * What a row shows of its conversation. null: it has none, or its figures are not simply what the
- * upstream reported for the asked model (estimated, corrected, served by another).
+ * upstream reported for the asked model (estimated behind a reported prompt, served by another).
  */
 export function conversationOfRow(row: RequestRow): KnownConversation | null {
   const { opened, closed, known, seq } = row;
   const key = conversationKeyOf(row);
-  if (opened === null || closed === null || key === null) return null;
+  if (opened === null || key === null) return null;
+  if (isPromptGuessed(row)) return { ...key, seq, ...NOTHING_SEEN, unconfirmed: true };
+  if (closed === null) return null;
   if (known?.certainty !== 'reported' || closed.usage.flags.length > 0) return null;
   const promptTokens = promptTokensOf(closed.usage);
   if (promptTokens === 0) return null;
   const { textBytes, media } = opened.sizes;
   return { ...key, seq, textBytes, media, promptTokens };
 }
+
+/** Whether its prompt was charged unreported; what was never dispatched costs nothing. */
+function isPromptGuessed({ known, closed }: RequestRow): boolean {
+  if (known === null || known.certainty === 'reported' || known.costNanos === 0) return false;
+  return closed === null || promptTokensOf(closed.usage) === 0;
+}
+
+/** Whoever overlooks that it is unconfirmed takes all of the next text for new. */
+const NOTHING_SEEN: LastPrompt = {
+  textBytes: 0,
+  media: { small: 0, medium: 0, large: 0 },
+  promptTokens: 0,
+};
 
 /** For the checkpoint: by row number, so that equal books give equal JSON. */
 export function toJson(book: KnownConversations): readonly KnownConversation[] {

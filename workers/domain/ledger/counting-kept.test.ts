@@ -172,12 +172,12 @@ describe('the windows of a checkpoint', () => {
     expect(countersFromCheckpoint(undefined).size).toBe(0);
   });
 
-  it('are those of the first holders as far as half a million characters go', () => {
+  it('are those of the first holders as far as four million characters go', () => {
     const state = emptyState();
-    for (let n = 0; n < 60; n += 1) state.counters.set(`key${n}`, crowded());
+    for (let n = 0; n < 500; n += 1) state.counters.set(`key${n}`, crowded());
     const each = JSON.stringify(countersToJson(crowded())).length;
     const saved = countersForCheckpoint(state);
-    expect(saved).toHaveLength(Math.floor(500_000 / each));
+    expect(saved).toHaveLength(Math.floor(4_000_000 / each));
     expect(saved[0]?.[0]).toBe('key0');
   });
 

@@ -16,18 +16,22 @@ import {
   emptyCounters,
 } from '../limits/counters';
 import type { LimitSet, WindowKind } from '../limits/limit-set';
-import { addToWindow } from '../limits/window';
+import type { WindowCounter } from '../limits/window';
+import { addToWindow, pruneWindow } from '../limits/window';
 import type { Nanos } from '../money';
 import { nanos, subtractNanos, ZERO_NANOS } from '../money';
 import { totalCounts } from '../usage/tokens';
 import { heldBy } from './held';
-import type { Correction, RequestRow } from './row';
+import type { Closed, Correction, Opened, RequestRow } from './row';
 
 /** The wallet among the holders of limits: a state has one. Keys and users go by their ids. */
 export const THE_WALLET = 'wallet';
 
-/** More windows (as JSON) are left out of a checkpoint: the rows bring them back at their use. */
-const WINDOWS_CHARACTERS_MAX = 500_000;
+/**
+ * More windows (as JSON) are left out of a checkpoint, and the rows bring them back at their use:
+ * some 300 full ones, far more than a wallet's limits name.
+ */
+const WINDOWS_CHARACTERS_MAX = 4_000_000;
 
 /** The part of a wallet's state that limits are decided on. */
 export interface Counted {
@@ -97,6 +101,13 @@ export function countCorrected(counted: Counted, { before, after }: Correction):
   }
 }
 
+/** What windows need of a row. */
+export interface CountedRow extends Pick<RequestRow, 'keyId' | 'admittedAt'> {
+  readonly opened: Pick<Opened, 'userId'> | null;
+  readonly closed: Pick<Closed, 'usage'> | null;
+  readonly known: { readonly costNanos: Nanos } | null;
+}
+
 /** What the object knows of limits now. */
 export interface LimitsInForce {
   /** Limit sets by holder. */
@@ -105,8 +116,8 @@ export interface LimitsInForce {
   readonly timeZone: string;
   /** Unix ms. */
   readonly now: number;
-  /** All rows admitted after `since` (Unix ms), asked for only when a window is new. */
-  readonly rowsSince: (since: number) => readonly RequestRow[];
+  /** All rows admitted after `since` (Unix ms), asked for once and only when a window is new. */
+  readonly rowsSince: (since: number) => Iterable<CountedRow>;
 }
 
 /** Fits windows and book to the limits and the zone in force. Before each decision and answer. */
@@ -116,23 +127,21 @@ export function alignTo(
 ): void {
   // A reading that is not remembered must not decide what is forgotten.
   const now = Math.min(shown, counted.lastSeenAt);
-  for (const [holder, set] of limits) {
-    const counters = countersOf(counted, holder);
-    const added = alignCounters(counters, set);
-    if (added.length === 0) continue;
-    // An entry leaves with its bucket.
-    const longestMs = Math.max(...added.map(({ window }) => window.spanMs + window.bucketMs));
-    for (const row of readOrForget(counters, () => rowsSince(now - longestMs))) {
-      if (!holdersOf(row).includes(holder)) continue;
-      for (const { kind, window } of added) {
-        addToWindow(window, { amount: amountOf(row, kind), ...whenOf(counted, row) });
-      }
-    }
-  }
+  const added = limits.flatMap(([holder, set]) =>
+    alignCounters(countersOf(counted, holder), set).map((each) => ({ ...each, holder })),
+  );
+  if (added.length > 0) fill(counted, added, (spanMs) => rowsSince(now - spanMs));
   if (counted.book.timeZone === timeZone) return;
   counted.book = rezoned(counted.book, timeZone, now);
   for (const row of counted.open.values()) {
     postToBook(counted.book, { ...postingOf(row), heldNanos: heldBy(row) });
+  }
+}
+
+/** Forgets what has left its window: those of a holder that rests are looked at by nobody else. */
+export function forgetPast({ counters, lastSeenAt }: Pick<Counted, 'counters' | 'lastSeenAt'>) {
+  for (const { windows } of counters.values()) {
+    for (const window of windows.values()) pruneWindow(window, lastSeenAt);
   }
 }
 
@@ -141,12 +150,31 @@ export function forgetWindows({ counters }: Pick<Counted, 'counters'>): void {
   for (const each of counters.values()) alignCounters(each, {});
 }
 
-/** Where reading throws, no window is left that looks counted: the next use reads again. */
-function readOrForget<T>(counters: Counters, read: () => T): T {
+interface AddedWindow {
+  readonly holder: string;
+  readonly kind: WindowKind;
+  readonly window: WindowCounter;
+}
+
+/** Counts what came before into new windows, whoever's they are, in one pass over the rows. */
+function fill(
+  counted: Counted,
+  added: readonly AddedWindow[],
+  rowsOfLast: (spanMs: number) => Iterable<CountedRow>,
+): void {
+  // An entry leaves with its bucket.
+  const longestMs = Math.max(...added.map(({ window }) => window.spanMs + window.bucketMs));
   try {
-    return read();
+    for (const row of rowsOfLast(longestMs)) {
+      const holders = holdersOf(row);
+      for (const { holder, kind, window } of added) {
+        if (!holders.includes(holder)) continue;
+        addToWindow(window, { amount: amountOf(row, kind), ...whenOf(counted, row) });
+      }
+    }
   } catch (error) {
-    alignCounters(counters, {});
+    // No window is left that looks counted: the next use reads again.
+    for (const { holder } of added) alignCounters(countersOf(counted, holder), {});
     throw error;
   }
 }
@@ -175,7 +203,7 @@ export function countersFromCheckpoint(
 }
 
 /** A request of which its user is not known counts for its key and the wallet. */
-function holdersOf({ keyId, opened }: RequestRow): readonly string[] {
+function holdersOf({ keyId, opened }: Pick<CountedRow, 'keyId' | 'opened'>): readonly string[] {
   return opened === null ? [keyId, THE_WALLET] : [keyId, opened.userId, THE_WALLET];
 }
 
@@ -184,7 +212,7 @@ function postingOf(row: RequestRow): Pick<BudgetPosting, 'holders' | 'family' | 
   return { holders: holdersOf(row), family, at: row.admittedAt };
 }
 
-function whenOf({ lastSeenAt }: Counted, { admittedAt }: RequestRow) {
+function whenOf({ lastSeenAt }: Counted, { admittedAt }: Pick<CountedRow, 'admittedAt'>) {
   return { at: admittedAt, seenAt: lastSeenAt };
 }
 
@@ -192,13 +220,13 @@ function heldTokens({ hold }: RequestRow): number {
   return hold === undefined ? 0 : hold.inputTokens + hold.parts.heldOutputTokensUpTo;
 }
 
-function usedTokens({ closed }: RequestRow): number {
+function usedTokens({ closed }: Pick<CountedRow, 'closed'>): number {
   if (closed === null) return 0;
   const { webSearches: _calls, ...tokens } = totalCounts(closed.usage);
   return Object.values(tokens).reduce((sum, count) => sum + count, 0);
 }
 
-function amountOf(row: RequestRow, kind: WindowKind): number {
+function amountOf(row: CountedRow, kind: WindowKind): number {
   switch (kind) {
     case 'requests':
       return 1;

@@ -17,6 +17,7 @@ import {
   walletCopy,
 } from '../../../tests/support/ledger';
 import { nanos, ZERO_NANOS } from '../money';
+import { MINUTE_MS } from '../time';
 import type { Closing } from './calls';
 import { CERTAINTIES } from './calls';
 import type { Copies } from './decide';
@@ -192,11 +193,13 @@ describe('recover of a row that no admit opened', () => {
 });
 
 describe('decideProgress', () => {
+  const AT = { now: NOW, firstUsedAt: NOW };
+
   it('goes on while the key may, or while nothing is known of it', () => {
-    expect(decideProgress(openedRow(), COPIES, NOW)).toEqual({ state: 'open' });
-    expect(decideProgress(openedRow(), null, NOW)).toEqual({ state: 'open' });
+    expect(decideProgress(openedRow(), COPIES, AT)).toEqual({ state: 'open' });
+    expect(decideProgress(openedRow(), null, AT)).toEqual({ state: 'open' });
     const rotated = { ...COPIES, key: keyCopy(OWNER, { hash: 'fresh' }) };
-    expect(decideProgress(openedRow(), rotated, NOW)).toEqual({ state: 'open' });
+    expect(decideProgress(openedRow(), rotated, AT)).toEqual({ state: 'open' });
   });
 
   it('says stop for a key, user or wallet that may do nothing any more', () => {
@@ -208,14 +211,21 @@ describe('decideProgress', () => {
     ];
     for (const copies of fallen) {
       const stop = { state: 'stop', closing: 'revoked' };
-      expect(decideProgress(openedRow(), copies, NOW)).toEqual(stop);
+      expect(decideProgress(openedRow(), copies, AT)).toEqual(stop);
     }
+  });
+
+  it('says stop for a key whose life, begun with its first use, has ended', () => {
+    const key = keyCopy(OWNER, { limits: { activation: { lifetimeMs: MINUTE_MS } } });
+    const at = (now: number) => decideProgress(openedRow(), { ...COPIES, key }, { ...AT, now });
+    expect(at(NOW + MINUTE_MS - 1)).toEqual({ state: 'open' });
+    expect(at(NOW + MINUTE_MS)).toEqual({ state: 'stop', closing: 'revoked' });
   });
 
   it('says stop for a request that someone has stopped, even where the key is not known', () => {
     const stopped = { ...openedRow(), stoppedBy: 'usr_admin' };
     for (const copies of [COPIES, null]) {
-      expect(decideProgress(stopped, copies, NOW)).toEqual({ state: 'stop', closing: 'stopped' });
+      expect(decideProgress(stopped, copies, AT)).toEqual({ state: 'stop', closing: 'stopped' });
     }
   });
 
@@ -223,9 +233,9 @@ describe('decideProgress', () => {
     const closings: readonly Closing[] = ['completed', 'void', 'recovered', 'stopped'];
     for (const closing of closings) {
       const outcome = { ...recover(openedRow(), NOW), closing };
-      const answer = decideProgress(closedBy(openedRow(), outcome), null, NOW);
+      const answer = decideProgress(closedBy(openedRow(), outcome), null, AT);
       expect(answer).toEqual({ state: 'closed', closing });
     }
-    expect(decideProgress(null, COPIES, NOW)).toEqual({ state: 'unknown' });
+    expect(decideProgress(null, COPIES, AT)).toEqual({ state: 'unknown' });
   });
 });

@@ -6,6 +6,7 @@ import type { RelayError } from '../errors';
 import type { RequestId } from '../ids';
 import type { Nanos } from '../money';
 import { subtractNanos, ZERO_NANOS } from '../money';
+import { usableUntil } from '../limits/limit-set';
 import { MINUTE_MS } from '../time';
 import type { Certainty, Closing, ProgressAnswer, SettleCall } from './calls';
 import { CERTAINTIES } from './calls';
@@ -109,11 +110,11 @@ function recoveredCost(row: RequestRow): Nanos {
   return row.opened?.likelyInputNanos ?? ZERO_NANOS;
 }
 
-/** What a running request learns at its next sign of life. */
+/** What a running request learns at its next sign of life; a key that ended ends what it runs. */
 export function decideProgress(
   row: RequestRow | null,
   copies: Copies | null,
-  now: number,
+  { now, firstUsedAt }: { readonly now: number; readonly firstUsedAt: number | null },
 ): ProgressAnswer {
   if (row === null) return { state: 'unknown' };
   if (row.outcome !== null) return { state: 'closed', closing: row.outcome.closing };
@@ -121,7 +122,10 @@ export function decideProgress(
   if (copies === null) return { state: 'open' };
   // The hash was checked at admit; a rotation does not end what runs.
   const refusal = checkKey(copies, copies.key.hash, now);
-  return refusal === null ? { state: 'open' } : { state: 'stop', closing: 'revoked' };
+  const { limits = {}, expiresAt } = copies.key;
+  const until = usableUntil({ limits, expiresAt, firstUsedAt });
+  const isOver = refusal !== null || (until !== null && until <= now);
+  return isOver ? { state: 'stop', closing: 'revoked' } : { state: 'open' };
 }
 
 function rank(certainty: Certainty): number {

@@ -18,7 +18,8 @@ import {
   wariness,
   WARY_MS,
 } from './hold';
-import type { RequestRow, RowHold } from './row';
+import type { LeftForOutput } from './limited';
+import type { Progress, RequestRow, RowHold } from './row';
 
 /** What the open row takes from what is available. */
 export function heldBy({ hold, progress }: RequestRow): Nanos {
@@ -94,20 +95,28 @@ export function rowAfterProgress(
   now: number,
 ): RequestRow | null {
   if (row.progress !== null && row.progress.n >= call.n) return null;
-  const { n, costNanos, dispatched, inputNanos } = call;
-  const alive = { ...row, leaseUntil: now + LEASE_MS, progress: { n, costNanos, dispatched } };
+  const { inputNanos } = call;
+  const alive = { ...row, leaseUntil: now + LEASE_MS, progress: progressOf(call) };
   if (row.hold === undefined || inputNanos === undefined) return alive;
   const parts = afterMessageStart(row.hold.parts, { inputNanos });
   return { ...alive, hold: { ...row.hold, parts } };
 }
 
-/** The answer to an open request that asks for more output, and its row when that changes it. */
+function progressOf({ n, costNanos, dispatched, usage, accountId }: ProgressCall): Progress {
+  const progress = { n, costNanos, dispatched };
+  if (usage === undefined && accountId === undefined) return progress;
+  const told = usage === undefined ? {} : { usage };
+  return { ...progress, details: accountId === undefined ? told : { ...told, accountId } };
+}
+
+/**
+ * The answer to an open request that asks for more output, and its row when that changes it. What
+ * is left of credit and of every limit caps it; where credit alone would refuse it, credit does.
+ */
 export function decideExtend(
   row: RequestRow,
   call: ExtendCall,
-  known: {
-    /** Balance less all holds, this one included. */
-    readonly availableNanos: Nanos;
+  known: LeftForOutput & {
     /** Unix ms. */
     readonly now: number;
   },
@@ -120,12 +129,27 @@ export function decideExtend(
   }
   const { parts, outputPicosPerToken, outputTokensMax } = hold;
   const upToTokens = Math.min(asked, outputTokensMax);
-  const { availableNanos, now } = known;
-  const decision = extendHold(parts, { upToTokens, outputPicosPerToken, availableNanos });
-  if (decision.do === 'refuse') return { answer: { state: 'refused' }, row: null };
+  const { creditNanos, limitNanos = null, limitTokens = null, now } = known;
+  if (upToTokens <= parts.heldOutputTokensUpTo) {
+    const { heldOutputTokensUpTo } = parts;
+    return { answer: { state: 'held', heldOutputTokensUpTo }, row: null };
+  }
+  const payable = extendHold(parts, {
+    upToTokens,
+    outputPicosPerToken,
+    availableNanos: creditNanos,
+  });
+  if (payable.do === 'refuse') return { answer: { state: 'refused' }, row: null };
+  const decision = extendHold(parts, {
+    upToTokens: Math.min(upToTokens, parts.heldOutputTokensUpTo + (limitTokens ?? Infinity)),
+    outputPicosPerToken,
+    availableNanos: limitNanos === null || limitNanos > creditNanos ? creditNanos : limitNanos,
+  });
+  const isMore =
+    decision.do === 'grant' && decision.hold.heldOutputTokensUpTo > parts.heldOutputTokensUpTo;
+  if (!isMore) return { answer: { state: 'stop', closing: 'cut-by-limit' }, row: null };
   const { heldOutputTokensUpTo } = decision.hold;
   const answer = { state: 'held', heldOutputTokensUpTo } as const;
-  if (decision.hold === parts) return { answer, row: null };
   const leaseUntil = now + LEASE_MS;
   return { answer, row: { ...row, leaseUntil, hold: { ...hold, parts: decision.hold } } };
 }

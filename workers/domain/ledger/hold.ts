@@ -214,6 +214,8 @@ export interface HoldQuestion {
   readonly heldNanos: Nanos;
   /** Open requests that cost money. */
   readonly openMetered: number;
+  /** What windows of tokens leave for it; absent: none limits it. */
+  readonly tokensLeft?: number;
 }
 
 /** `spent`: the balance is too small for it. `held`: own requests in flight hold what it needs. */
@@ -229,11 +231,12 @@ export type HoldDecision =
 
 /** Whether a metered request may run, and what is set aside for it. */
 export function decideHold(question: HoldQuestion): HoldDecision {
-  const { bounds, stream, balanceNanos, heldNanos, openMetered } = question;
+  const { bounds, stream, balanceNanos, heldNanos, openMetered, tokensLeft = Infinity } = question;
   const availableNanos = subtractNanos(balanceNanos, heldNanos);
   const { inputNanos, toolsNanos, outputTokensMax } = bounds;
   const afterInputNanos = subtractNanos(availableNanos, addNanos(inputNanos, toolsNanos));
-  const tokens = stream ? sliceTokens(bounds, afterInputNanos) : outputTokensMax;
+  // One whole answer has no slices: all of its output is held from the start.
+  const tokens = stream ? sliceTokens(bounds, afterInputNanos, tokensLeft) : outputTokensMax;
   const outputNanos = outputNanosOf(tokens, bounds.outputPicosPerToken);
   const held = { outputNanos, heldOutputTokensUpTo: tokens, inputReported: false };
   if (afterInputNanos >= outputNanos) {
@@ -250,7 +253,7 @@ export function decideHold(question: HoldQuestion): HoldDecision {
   return {
     do: neededNanos > balanceNanos ? 'spent' : 'held',
     neededNanos,
-    neededAsStreamNanos: addNanos(bounds.likelyInputNanos, smallestSliceNanos(bounds)),
+    neededAsStreamNanos: leastHold(bounds, true).neededNanos,
     availableNanos,
   };
 }
@@ -276,15 +279,12 @@ export function leastHold(bounds: Bounds, stream: boolean): LeastHold {
   };
 }
 
-/** S in tokens, when `afterInputNanos` is left for output. */
-function sliceTokens(bounds: Bounds, afterInputNanos: Nanos): number {
+/** S in tokens, when `afterInputNanos` and, for the whole request, `tokensLeft` are left. */
+function sliceTokens(bounds: Bounds, afterInputNanos: Nanos, tokensLeft: number): number {
   const part = Math.floor(Math.max(0, afterInputNanos) / SLICE_PARTS);
   const payable = tokensFor(nanos(part), bounds.outputPicosPerToken);
-  return Math.min(bounds.outputTokensMax, Math.max(SLICE_TOKENS_MIN, payable));
-}
-
-function smallestSliceNanos({ outputTokensMax, outputPicosPerToken }: Bounds): Nanos {
-  return outputNanosOf(Math.min(SLICE_TOKENS_MIN, outputTokensMax), outputPicosPerToken);
+  const allowed = Math.floor((tokensLeft - bounds.inputTokens) / SLICE_PARTS);
+  return Math.min(bounds.outputTokensMax, Math.max(SLICE_TOKENS_MIN, Math.min(payable, allowed)));
 }
 
 /** What a hold takes from the balance: its parts, never less than the request has cost so far. */

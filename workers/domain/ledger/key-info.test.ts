@@ -29,6 +29,8 @@ const NEW = {
   availableNanos: BALANCE,
   overrunNanos: 0,
   limits: [],
+  scope: {},
+  whenClientLeaves: 'cancel',
 };
 
 function newLedger(): PaperLedger {
@@ -66,6 +68,21 @@ describe('what the holder of a key is told', () => {
       availableNanos: BALANCE - usedNanos - HOLD_NANOS,
       overrunNanos: 3,
     });
+  });
+
+  it('is what the key may be used for, and what becomes of answers that it leaves', () => {
+    const ledger = newLedger();
+    const scope = {
+      models: { allow: ['claude-*'], deny: ['*opus*'] },
+      protocols: ['anthropic'],
+      clients: ['claude-cli/*'],
+      addresses: ['10.0.0.0/8'],
+    } as const;
+    const limits = { ...scope, concurrency: 3 };
+    ledger.apply(keyCopy(OWNER, { limits, whenClientLeaves: 'drain', version: 2 }));
+    const told = ledger.keyInfo(OWNER.keyId);
+    expect(told.scope).toEqual(scope);
+    expect(told.whenClientLeaves).toBe('drain');
   });
 
   it('is when a life ends that began with the first use', () => {

@@ -1,8 +1,9 @@
 // What a key's holder is told of the key and its wallet. It decides nothing and changes nothing.
 
+import type { LimitSet } from '../limits/limit-set';
 import { usableUntil } from '../limits/limit-set';
 import { subtractNanos, ZERO_NANOS } from '../money';
-import type { KeyInfo } from './calls';
+import type { KeyInfo, KeyScope } from './calls';
 import type { Copies } from './decide';
 import { limitFactsOf, standingsOf } from './limited';
 import type { WalletState } from './state';
@@ -28,5 +29,16 @@ export function keyInfoOf(copies: Copies, state: WalletState, now: number): KeyI
     availableNanos: subtractNanos(balanceNanos, heldNanos),
     overrunNanos: totals?.overrunNanos ?? ZERO_NANOS,
     limits: standingsOf(limitFactsOf(copies, state, now)),
+    scope: scopeOf(limits),
+    whenClientLeaves: key.whenClientLeaves ?? 'cancel',
+  };
+}
+
+function scopeOf({ models, protocols, clients, addresses }: LimitSet): KeyScope {
+  return {
+    ...(models === undefined ? {} : { models }),
+    ...(protocols === undefined ? {} : { protocols }),
+    ...(clients === undefined ? {} : { clients }),
+    ...(addresses === undefined ? {} : { addresses }),
   };
 }

@@ -4,6 +4,7 @@
 import type { WalletId } from '../ids';
 import { ZERO_NANOS } from '../money';
 import type { Catalogue } from '../pricing/catalogue';
+import type { Usage } from '../usage/tokens';
 import type { Admission } from './admission';
 import type { AdmitCall, Lease, SettleAnswer, SettleCall } from './calls';
 import type { Copies } from './decide';
@@ -32,6 +33,7 @@ export function openedOf(call: AdmitCall, facts: OpeningFacts): Opened | null {
 
 /** The lease of a request without a row. */
 export function freeLease(call: AdmitCall, facts: OpeningFacts): Lease {
+  const models = call.model === null ? facts.copies.key.limits?.models : undefined;
   return {
     seq: 0,
     requestId: call.requestId,
@@ -43,6 +45,7 @@ export function freeLease(call: AdmitCall, facts: OpeningFacts): Lease {
     pricesVersion: facts.catalogue.version,
     admittedAt: facts.now,
     likelyInputNanos: ZERO_NANOS,
+    ...(models === undefined ? {} : { models }),
   };
 }
 
@@ -93,6 +96,19 @@ export function leaseOf(row: RequestRow, opened: Opened, walletId: WalletId): Le
 export function closedOf(call: SettleCall): Closed {
   const { closing, usage, model, accountId, status, attempts, timings } = call;
   return { closing, usage, model, accountId, status, attempts, timings };
+}
+
+/** The details of a row that the alarm closes: what its last sign of life told; null: none did. */
+export function closedUnheard({ progress }: RequestRow): Closed | null {
+  const { details } = progress ?? {};
+  if (details === undefined) return null;
+  const { usage: told, accountId = null } = details;
+  const usage: Usage = {
+    entries: told?.entries ?? [],
+    flags: [...(told?.flags ?? []), 'estimated'],
+  };
+  const unknown = { model: null, status: null, attempts: [], timings: null };
+  return { closing: 'recovered', usage, accountId, ...unknown };
 }
 
 /** What stands in a closed row; an open one is the caller's bug (throws). */

@@ -8,7 +8,7 @@ import type { BudgetFigure } from '../limits/budget';
 import { budgetFigure } from '../limits/budget';
 import { windowFigures } from '../limits/counters';
 import type { Holder, LimitFacts, MoneyFacts, ScopedCall } from '../limits/limits';
-import { figuresOf, moneyLeft } from '../limits/limits';
+import { figuresOf, moneyLeft, tokensLeft } from '../limits/limits';
 import type { UsageDocument } from '../limits/notice';
 import { capHeaders, tightestCap, usageDocument, windowHeaders } from '../limits/notice';
 import type { Nanos } from '../money';
@@ -82,6 +82,23 @@ export function availableWithin(state: WalletState, facts: MoneyFacts): Nanos {
   const available = subtractNanos(state.balanceNanos, state.heldNanos);
   const left = moneyLeft(facts);
   return left === null ? available : nanos(Math.min(available, left));
+}
+
+/** What is left for more output of an open request: balance or limits less all holds, its too. */
+export interface LeftForOutput {
+  /** Of the balance. */
+  readonly creditNanos: Nanos;
+  /** Of what limits of money allow; absent or null: none does. */
+  readonly limitNanos?: Nanos | null;
+  /** Of what windows of tokens allow; absent or null: none does. */
+  readonly limitTokens?: number | null;
+}
+
+/** `facts`: of the open request, by the date of its admit; null: its limits are not known. */
+export function leftForOutput(state: WalletState, facts: MoneyFacts | null): LeftForOutput {
+  const creditNanos = subtractNanos(state.balanceNanos, state.heldNanos);
+  if (facts === null) return { creditNanos };
+  return { creditNanos, limitNanos: moneyLeft(facts), limitTokens: tokensLeft(facts) };
 }
 
 /** The user's own rate-limit headers for an answer; null: nothing is limited. */

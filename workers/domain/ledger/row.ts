@@ -58,6 +58,14 @@ export interface Progress {
   readonly n: number;
   readonly costNanos: Nanos;
   readonly dispatched: boolean;
+  /** Absent: nothing was known of it yet. */
+  readonly details?: ProgressDetails;
+}
+
+/** What a request that never ends is closed with, beside its cost. */
+export interface ProgressDetails {
+  readonly usage?: Usage;
+  readonly accountId?: AccountId;
 }
 
 /** What is set aside for a request, and what it was admitted with. */

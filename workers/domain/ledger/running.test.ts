@@ -22,6 +22,7 @@ import type { Usage, UsageFlag } from '../usage/tokens';
 import { NO_TOKENS } from '../usage/tokens';
 import type { Certainty } from './calls';
 import { decideExtend, heldBy, overrunOfRow, rowAfterProgress, waryAfter } from './held';
+import type { LeftForOutput } from './limited';
 import { closedOf, openedOf, openRow, strangerRow } from './lease';
 import type { RequestRow, RowHold } from './row';
 
@@ -44,7 +45,7 @@ describe('a request of which nothing was held', () => {
   });
 
   it('is kept from no output, and its row stays as it is', () => {
-    const known = { availableNanos: nanos(-5), now: LATER };
+    const known = { creditNanos: nanos(-5), now: LATER };
     expect(decideExtend(STRANGER, extendCall(REQUEST, 9_000), known)).toEqual({
       answer: { state: 'held', heldOutputTokensUpTo: 9_000 },
       row: null,
@@ -92,8 +93,8 @@ describe('a sign of life', () => {
 
 describe('a request for more output', () => {
   const row = running({ outputTokensMax: 3_000 });
-  const ask = (upTo: number, availableNanos: Nanos) =>
-    decideExtend(row, extendCall(REQUEST, upTo), { availableNanos, now: LATER });
+  const ask = (upTo: number, creditNanos: Nanos, limits: Partial<LeftForOutput> = {}) =>
+    decideExtend(row, extendCall(REQUEST, upTo), { creditNanos, ...limits, now: LATER });
   const held = (heldOutputTokensUpTo: number) => ({ state: 'held', heldOutputTokensUpTo });
 
   it('is held, and carries the lease a minute on', () => {
@@ -118,6 +119,25 @@ describe('a request for more output', () => {
   it('is held as far as is available, and refused when that is not one token', () => {
     expect(ask(2_000, nanos(20_000)).answer).toEqual(held(1_001));
     expect(ask(2_000, nanos(19_999))).toEqual({ answer: { state: 'refused' }, row: null });
+  });
+
+  it('is held as far as limits of money and tokens leave, and ends by them after that', () => {
+    const rich = nanos(10 * HOLD_NANOS);
+    const cut = { answer: { state: 'stop', closing: 'cut-by-limit' }, row: null };
+    expect(ask(2_000, rich, { limitNanos: nanos(20_000) }).answer).toEqual(held(1_001));
+    expect(ask(2_000, rich, { limitNanos: nanos(19_999) })).toEqual(cut);
+    expect(ask(2_000, rich, { limitTokens: 1 }).answer).toEqual(held(1_001));
+    expect(ask(2_000, rich, { limitTokens: 0 })).toEqual(cut);
+    expect(ask(2_000, rich, { limitTokens: -5_000 })).toEqual(cut);
+    // What is held already is not taken back.
+    expect(ask(900, rich, { limitNanos: nanos(0), limitTokens: -5_000 }).answer).toEqual(
+      held(1_000),
+    );
+  });
+
+  it('is refused by credit where neither credit nor a limit leaves anything', () => {
+    const limits = { limitNanos: nanos(-1), limitTokens: 0 };
+    expect(ask(2_000, nanos(19_999), limits).answer).toEqual({ state: 'refused' });
   });
 });
 

@@ -323,11 +323,14 @@ describe('holds', () => {
   it('follow what a correction has shown, as they follow a first closing', () => {
     const ledger = running();
     ledger.settle(settleCall({ ...REQUEST, keyId: OWNER.keyId }, { certainty: 'estimated' }));
-    expect([ledger.state.conversations.known.size, ledger.state.waryUntil]).toEqual([0, 0]);
+    const unsure = [...ledger.state.conversations.known.values()];
+    expect(unsure).toMatchObject([{ tag: 'talk', unconfirmed: true }]);
+    expect(ledger.state.waryUntil).toBe(0);
     ledger.wallClock += SECOND_MS;
     ledger.settle(reported(5_000, 1));
     const known = [...ledger.state.conversations.known.values()];
     expect(known).toMatchObject([{ tag: 'talk', promptTokens: 5_000 }]);
+    expect(known[0]?.unconfirmed).toBeUndefined();
     expect(ledger.state.waryUntil).toBe(NOW + SECOND_MS + 24 * HOUR_MS);
   });
 

@@ -215,7 +215,8 @@ describe('decideLimits', () => {
       use(facts, 0, 41);
       return decideLimits({ ...facts, call: CALL });
     };
-    const refusal = { kind: 'budget-spent', scope: 'wallet', limitNanos: 50 };
+    const short = { neededNanos: CALL.cost.needed, leftNanos: 9 };
+    const refusal = { kind: 'budget-spent', scope: 'wallet', limitNanos: 50, ...short };
     const resetsAt = Date.UTC(2026, 10, 24);
     const day = { ...refusal, period: 'day', resetsAt, retryAfterMs: 12 * HOUR_MS };
     expect(at('day')).toEqual(day);
@@ -234,6 +235,18 @@ describe('decideLimits', () => {
     const { needed } = CALL.cost;
     expect(at(needed)).toMatchObject({ kind: 'budget-spent', retryAfterMs: 12 * HOUR_MS });
     expect(at(needed - 1)).toMatchObject({ kind: 'budget-spent', retryAfterMs: null });
+  });
+
+  it('says what is needed and left only where something is left', () => {
+    const at = (limit: LimitSet, used: number) => {
+      const facts = known({ key: limit });
+      use(facts, 0, used);
+      return decideLimits({ ...facts, call: CALL });
+    };
+    const budgets = [{ period: 'day' as const, limitNanos: nanos(50) }];
+    expect(at({ budgets }, 50)).not.toHaveProperty('leftNanos');
+    expect(at({ cost: window(50) }, 41)).toMatchObject({ needed: CALL.cost.needed, left: 9 });
+    expect(at({ cost: window(50) }, 50)).not.toHaveProperty('left');
   });
 
   it('names the budget that resets last of several that are spent', () => {

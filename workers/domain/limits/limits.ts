@@ -4,7 +4,7 @@
 
 import type { LimitScope, RelayError } from '../errors';
 import type { Nanos } from '../money';
-import { nanos } from '../money';
+import { nanos, subtractNanos } from '../money';
 import { SECOND_MS } from '../time';
 import type { BudgetBook, BudgetFigure } from './budget';
 import { budgetFigure, remainingNanos } from './budget';
@@ -126,6 +126,21 @@ export function moneyLeft(facts: MoneyFacts): Nanos | null {
   return left.length === 0 ? null : nanos(Math.min(...left));
 }
 
+/**
+ * What the tightest window of tokens leaves for new holds; negative when more is used and held than
+ * allowed; null: no limit of tokens.
+ */
+export function tokensLeft({ holders, now }: Pick<LimitFacts, 'holders' | 'now'>): number | null {
+  const left = SCOPES.flatMap((scope) => {
+    const { limits, counters } = holders[scope];
+    return (limits.tokens ?? []).map(
+      (limit) =>
+        limit.limit - sumAt(windowOf(counters, 'tokens', limit), now) - counters.heldTokens,
+    );
+  });
+  return left.length === 0 ? null : Math.min(...left);
+}
+
 /** How each of the holder's budgets stands that a model of `families` would count in. */
 export function figuresOf(
   holder: Pick<Holder, 'id' | 'limits'>,
@@ -171,14 +186,13 @@ function waitFor(
   { limit, spanMs }: WindowLimit,
   window: ReturnType<typeof windowOf>,
   { ask, held, now }: { readonly ask: Ask; readonly held: number; readonly now: number },
-): Pick<RateLimited, 'limit' | 'spanMs' | 'retryAfterMs'> | null {
+): Omit<RateLimited, 'kind' | 'scope' | 'what'> | null {
   const used = sumAt(window, now);
   if (used + ask.needed > limit) {
-    return {
-      limit,
-      spanMs,
-      retryAfterMs: retryAfterMs(window, { limit, amount: ask.needed, now }),
-    };
+    const waitMs = retryAfterMs(window, { limit, amount: ask.needed, now });
+    const isShort = used < limit && waitMs !== null;
+    const short = isShort ? { needed: ask.needed, left: limit - used } : {};
+    return { limit, spanMs, retryAfterMs: waitMs, ...short };
   }
   if (!isHeld(limit - used, ask, held)) return null;
   return { limit, spanMs: null, retryAfterMs: HELD_RETRY_MS };
@@ -197,7 +211,9 @@ function checkBudgets(
       const isNever = resetsAt === null || call.cost.needed > limitNanos;
       const retryAfterMs = isNever ? null : resetsAt - now;
       const spent = { kind: 'budget-spent', scope, period, limitNanos } as const;
-      refusal = longer(refusal, { ...spent, resetsAt, retryAfterMs });
+      const leftNanos = subtractNanos(limitNanos, spentNanos);
+      const short = leftNanos > 0 ? { neededNanos: nanos(call.cost.needed), leftNanos } : {};
+      refusal = longer(refusal, { ...spent, resetsAt, retryAfterMs, ...short });
     } else if (isHeld(limitNanos - spentNanos, call.cost, heldNanos)) {
       const held = { ...RATE, scope, what: 'cost', limit: limitNanos, spanMs: null } as const;
       refusal = longer(refusal, { ...held, retryAfterMs: HELD_RETRY_MS });

@@ -47,6 +47,8 @@ describe('readJsonAnswer', () => {
       deliveredBytes: 3 + 6 + input.length,
       reportedOutputTokens: 9,
       hiddenThinkingOpen: false,
+      hiddenThinkingClosed: 0,
+      serverTools: { calls: 0, searches: 0, unreportedCalls: 0 },
       estimatedThinkingTokens: 0,
       error: null,
       messageId: 'msg_1',
@@ -55,6 +57,15 @@ describe('readJsonAnswer', () => {
       heldIds: ['msg_1', 'container_1', 'file_1'],
     });
   });
+
+  it.each(['web_search_tool_result', 'redacted_thinking', 'something_new'])(
+    'does not believe zeros beside a block of %s',
+    (type) => {
+      const usage = { input_tokens: 0, output_tokens: 0 };
+      expect(read({ ...MESSAGE, content: [{ type }], usage }).flags).toEqual(['usage-missing']);
+      expect(read({ ...MESSAGE, content: [], usage }).flags).toEqual([]);
+    },
+  );
 
   it('agrees with the stream of the same answer', () => {
     const meter = createStreamMeter(OPTIONS);

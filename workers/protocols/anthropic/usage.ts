@@ -17,6 +17,8 @@ import {
   textOf,
   usageOf,
 } from './usage-fold';
+import type { ToolBlocks } from './usage-tools';
+import { callsOf, countToolBlock, markReported, newToolBlocks } from './usage-tools';
 
 /** Events above this (search results, fetched files) hold no usage and are skipped unread. */
 const METERED_EVENT_BYTES_MAX = 1_048_576;
@@ -53,7 +55,11 @@ interface Draft {
   hasFinalUsage: boolean;
   deliveredBytes: number;
   hiddenThinkingOpen: boolean;
+  hiddenThinkingClosed: number;
   estimatedThinkingTokens: number;
+  readonly tools: ToolBlocks;
+  /** A block that no answer holds for nothing: any but empty text or the mark of a fallback. */
+  hasContent: boolean;
   error: MeterReading['error'];
   messageId: string | null;
   model: string | null;
@@ -94,7 +100,10 @@ function newDraft(options: MeterOptions): Draft {
     hasFinalUsage: false,
     deliveredBytes: 0,
     hiddenThinkingOpen: false,
+    hiddenThinkingClosed: 0,
     estimatedThinkingTokens: 0,
+    tools: newToolBlocks(),
+    hasContent: false,
     error: null,
     messageId: null,
     model: null,
@@ -114,8 +123,7 @@ function takeEvent(draft: Draft, { event, data }: SseEvent): void {
     case 'content_block_start':
       return takeBlockStart(draft, objectOf(parsed['content_block']));
     case 'content_block_stop':
-      draft.hiddenThinkingOpen = false;
-      return;
+      return closeBlock(draft);
     case 'message_start':
       return takeMessageStart(draft, objectOf(parsed['message']));
     case 'message_delta':
@@ -144,8 +152,22 @@ function takeMessageDelta(draft: Draft, event: JsonObject): void {
   takeEnd(draft, objectOf(event['delta']));
   const usage = objectOf(event['usage']);
   // A closing count that cannot be one would leave the placeholder to stand for it.
-  if (isCount(usage?.['output_tokens'])) draft.hasFinalUsage = true;
+  const output = usage?.['output_tokens'];
+  if (isCount(output)) draft.hasFinalUsage = true;
+  // It is cumulative: what was thought before is in it. Nothing is in a count of zero.
+  if (isCount(output) && output > 0) draft.hiddenThinkingClosed = 0;
   mergeUsage(draft.usage, usage);
+  if (tellsPrompt(draft, usage)) markReported(draft.tools);
+}
+
+/** Whether `usage` tells how long the prompt has become, results of tools included. */
+function tellsPrompt({ usage: draft }: Draft, usage: JsonObject | null): boolean {
+  return isCount(usage?.['input_tokens']) && promptOf(draft) > 0;
+}
+
+function closeBlock(draft: Draft): void {
+  if (draft.hiddenThinkingOpen) draft.hiddenThinkingClosed += 1;
+  draft.hiddenThinkingOpen = false;
 }
 
 function takeBlockDelta(draft: Draft, delta: JsonObject | null): void {
@@ -167,7 +189,8 @@ function takeThinkingEstimate(draft: Draft, increment: unknown): void {
 }
 
 function takeBlockStart(draft: Draft, block: JsonObject | null): void {
-  draft.hiddenThinkingOpen = false;
+  // The one before may have been left open.
+  closeBlock(draft);
   if (block === null) return;
   const before = draft.deliveredBytes;
   takeBlock(draft, block);
@@ -186,6 +209,7 @@ function takeWholeMessage(draft: Draft, message: JsonObject): void {
     if (block !== null) takeBlock(draft, block);
   }
   mergeUsage(draft.usage, message['usage']);
+  if (tellsPrompt(draft, objectOf(message['usage']))) markReported(draft.tools);
 }
 
 /** What a block brings by itself: its text, the model that took over, ids of files it made. */
@@ -198,6 +222,8 @@ function takeBlock(draft: Draft, block: JsonObject): void {
   if (input !== null) draft.deliveredBytes += jsonBytes(input);
   if (type === 'fallback') draft.model = textOf(objectOf(block['to'])?.['model']) ?? draft.model;
   if (input === null && field === undefined) holdFiles(draft, block, 0);
+  if (type !== 'text' && type !== 'fallback') draft.hasContent = true;
+  countToolBlock(draft.tools, textOf(type) ?? '', block['name']);
 }
 
 function takeIdentity(draft: Draft, message: JsonObject): void {
@@ -241,7 +267,9 @@ function readingOf(draft: Draft): MeterReading {
     deliveredBytes,
     reportedOutputTokens: usage.output ?? 0,
     hiddenThinkingOpen: draft.hiddenThinkingOpen,
+    hiddenThinkingClosed: draft.hiddenThinkingClosed,
     estimatedThinkingTokens: draft.estimatedThinkingTokens,
+    serverTools: callsOf(draft.tools),
     error: draft.error,
     messageId: draft.messageId,
     model: draft.model,
@@ -255,12 +283,19 @@ function isUsageMissing(draft: Draft, entries: readonly UsageEntry[]): boolean {
   const { usage } = draft;
   if (draft.error !== null || !draft.finished) return false;
   if (!draft.hasFinalUsage || usage.input === null || usage.output === null) return true;
-  const prompt = usage.input + (usage.cacheWrites ?? 0) + (usage.cacheRead ?? 0);
-  if (draft.deliveredBytes === 0) return false;
+  const prompt = promptOf(usage);
   // Its attempts, told one by one, cannot have used nothing either.
   const { output, webSearches: _, ...prompts } = totalCounts({ entries, flags: [] });
   const promptOfAll = Object.values(prompts).reduce((sum, count) => sum + count, 0);
-  return [usage.output, prompt, output, promptOfAll].includes(0);
+  if (draft.deliveredBytes > 0) return [usage.output, prompt, output, promptOfAll].includes(0);
+  // Results of tools and redacted thinking bring no words, and are not made of nothing.
+  const isNothing =
+    usage.output + prompt === 0 || (entries.length > 0 && output + promptOfAll === 0);
+  return draft.hasContent && isNothing;
+}
+
+function promptOf({ input, cacheWrites, cacheRead }: UsageDraft): number {
+  return (input ?? 0) + (cacheWrites ?? 0) + (cacheRead ?? 0);
 }
 
 /** Ids of files that tools of the provider made; what the model hands to a client's tool is not. */
