@@ -73,8 +73,8 @@ interface World {
   trueTime: number;
   skewMs: number;
   /**
-   * A machine may show another day altogether, once; not in a history in which zones change, which
-   * forgets what was dated ahead.
+   * A machine may show another day altogether, once; not in a history in which zones change: of
+   * what was dated wrongly a sum tells the day alone, which in the other zone is two.
    */
   mayMisread: boolean;
   readonly mayRezone: boolean;

@@ -17,7 +17,7 @@ import type {
   StopAnswer,
 } from '../../workers/domain/ledger/calls';
 import { CERTAINTIES } from '../../workers/domain/ledger/calls';
-import type { RequestRow } from '../../workers/domain/ledger/row';
+import type { Progress, RequestRow } from '../../workers/domain/ledger/row';
 
 /** What a request's row must say. */
 export interface Facts {
@@ -188,14 +188,18 @@ function standing({ isThere, first }: Facts): object | null {
   return first === null ? null : { state: 'closed', closing: first.closing };
 }
 
+function signOf({ n, costNanos, dispatched }: Progress): Facts['progress'] {
+  return { n, costNanos, dispatched };
+}
+
 /** What a row in storage says; null: there is none. */
 export function factsOf(row: RequestRow | null): Facts {
   if (row === null) return NOTHING;
-  const { stoppedBy, progress, outcome, known } = row;
+  const { stoppedBy, outcome, known } = row;
   return {
     isThere: true,
     isStopped: stoppedBy !== undefined,
-    progress,
+    progress: row.progress === null ? null : signOf(row.progress),
     first: outcome === null ? null : { closing: outcome.closing, costNanos: outcome.costNanos },
     best: known,
   };

@@ -4,6 +4,7 @@
 import type { SettleCall } from '../../workers/domain/ledger/calls';
 import { nanos } from '../../workers/domain/money';
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../workers/domain/time';
+import type { Usage } from '../../workers/domain/usage/tokens';
 import { NO_TOKENS } from '../../workers/domain/usage/tokens';
 import {
   admitCall,
@@ -128,14 +129,17 @@ function callFor(world: World, line: Line): Exclude<Sent, { do: 'credit' }> | nu
   if (dice < 0.34) {
     truth.n += 1;
     const inputNanos = nanos(truth.inputTokens * INPUT_NANOS_PER_TOKEN);
-    const input = random() < 0.6 ? { inputNanos } : {};
+    const isSilent = random() < 0.2;
+    const input = !isSilent && random() < 0.7 ? { inputNanos } : {};
     const n = Math.max(1, truth.n - Math.floor(random() * 3));
     const dispatched = random() < 0.85;
-    const costNanos = nanos(random() < 0.2 ? 0 : costOf(truth));
+    const account = { usage: usageOf(truth), accountId: idOf('account', 1 + (truth.n % 2)) };
+    const told = isSilent || random() < 0.5 ? {} : account;
+    const costNanos = isSilent ? nanos(0) : costOf(truth);
     return {
       do: 'progress',
       line,
-      call: progressCall(named, { n, costNanos, dispatched, ...input }),
+      call: progressCall(named, { n, costNanos, dispatched, ...input, ...told }),
     };
   }
   if (dice < 0.52) {
@@ -176,6 +180,12 @@ function costOf({ inputTokens, output }: Truth) {
   return nanos(inputTokens * INPUT_NANOS_PER_TOKEN + output * OUTPUT_NANOS_PER_TOKEN);
 }
 
+function usageOf({ inputTokens, output }: Truth): Usage {
+  const counts = { ...NO_TOKENS, input: inputTokens, output };
+  const terms = { speed: null, geo: null, tier: null };
+  return { entries: [{ model: MODEL, counts, terms }], flags: [] };
+}
+
 function settlement(world: World, line: Line, truth: Truth): SettleCall {
   const { random } = world;
   truth.output = outputOf(world, line, truth);
@@ -189,9 +199,7 @@ function settlement(world: World, line: Line, truth: Truth): SettleCall {
   if (dice < 0.15) {
     return settleCall(named, { ...facts, closing: 'upstream-refused', costNanos: nanos(0) });
   }
-  const counts = { ...NO_TOKENS, input: truth.inputTokens, output: truth.output };
-  const terms = { speed: null, geo: null, tier: null };
-  const usage = { entries: [{ model: MODEL, counts, terms }], flags: [] };
+  const usage = usageOf(truth);
   if (dice < 0.4) {
     // What is estimated may fall short of what is reported later.
     const costNanos = nanos(Math.floor(costOf(truth) * random()));

@@ -258,6 +258,8 @@ describe('key-info', () => {
       availableNanos: TEN_DOLLARS - 1_000_000 - HOLD_NANOS,
       overrunNanos: 0,
       limits: [],
+      scope: {},
+      whenClientLeaves: 'cancel',
     });
   });
 

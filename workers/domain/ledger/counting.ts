@@ -132,7 +132,7 @@ export function alignTo(
   );
   if (added.length > 0) fill(counted, added, (spanMs) => rowsSince(now - spanMs));
   if (counted.book.timeZone === timeZone) return;
-  counted.book = rezoned(counted.book, timeZone, now);
+  counted.book = rezoned(counted.book, timeZone, { since: now, until: shown });
   for (const row of counted.open.values()) {
     postToBook(counted.book, { ...postingOf(row), heldNanos: heldBy(row) });
   }

@@ -139,16 +139,11 @@ export function rebuild(stored: Stored): WalletState {
 }
 
 /** The fold up to a checkpoint; its open rows are folded as rows after it. */
-function stateOf(
-  checkpoint: Checkpoint,
-  { timeZone, wallClock }: Pick<Stored, 'timeZone' | 'wallClock'>,
-): WalletState {
-  const { book: saved, lastSeenAt } = checkpoint;
-  // A time that is not believed is not the one at which its sums were running.
-  const savedAt = Math.min(lastSeenAt, lastSeenAtWaking(wallClock, [lastSeenAt]));
+function stateOf(checkpoint: Checkpoint, stored: Stored): WalletState {
+  const { book, lastSeenAt } = checkpoint;
   return {
-    ...emptyState(timeZone),
-    ...(saved === undefined ? {} : { book: bookOf(saved, timeZone, savedAt) }),
+    ...emptyState(stored.timeZone),
+    ...(book === undefined ? {} : { book: bookOf(book, checkpoint, stored) }),
     counters: countersFromCheckpoint(checkpoint.counters),
     balanceNanos: checkpoint.balanceNanos,
     lastSeq: checkpoint.seq,
@@ -161,11 +156,18 @@ function stateOf(
 }
 
 /** In the zone that is in force: the rows after the checkpoint are dated in it, each for itself. */
-function bookOf(saved: BudgetJson, timeZone: string | undefined, savedAt: number): BudgetBook {
+function bookOf(
+  saved: BudgetJson,
+  { seq, lastSeenAt }: Checkpoint,
+  { timeZone, rows, wallClock }: Stored,
+): BudgetBook {
   const book = bookFromJson(saved);
-  return timeZone === undefined || book.timeZone === timeZone
-    ? book
-    : rezoned(book, timeZone, savedAt);
+  if (timeZone === undefined || book.timeZone === timeZone) return book;
+  // A time that is not believed is not the one at which its sums were running.
+  const since = Math.min(lastSeenAt, lastSeenAtWaking(wallClock, [lastSeenAt]));
+  // Its clock may have been behind its rows; the next one that was admitted is not.
+  const next = rows.find((row) => row.seq > seq && row.opened !== null);
+  return rezoned(book, timeZone, { since, until: Math.max(since, next?.admittedAt ?? wallClock) });
 }
 
 /** The state as a checkpoint. */

@@ -19,6 +19,7 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 /** Noon in Berlin, a Monday. */
 const NOON = Date.UTC(2026, 10, 23, 11);
+const AT_NOON = { since: NOON, until: NOON };
 const ZONE = 'Europe/Berlin';
 
 interface Shown {
@@ -226,7 +227,7 @@ describe('a budget', () => {
     post(book, { at: NOON - DAY_MS, spentNanos: nanos(70) });
     post(book, { at: NOON, spentNanos: nanos(300), heldNanos: nanos(100) });
     for (const zone of ['Pacific/Kiritimati', 'Pacific/Pago_Pago', 'UTC']) {
-      const moved = rezoned(book, zone, NOON);
+      const moved = rezoned(book, zone, AT_NOON);
       const day = figure(moved, { period: 'day', now: NOON });
       expect(day.spentNanos).toBeGreaterThanOrEqual(300);
       expect(day.heldNanos).toBe(0);
@@ -234,7 +235,7 @@ describe('a budget', () => {
       expect(figure(moved, { period: 'month', now: NOON }).spentNanos).toBe(370);
       expect(figure(moved, { period: 'total', now: NOON }).spentNanos).toBe(370);
     }
-    const same = rezoned(book, ZONE, NOON);
+    const same = rezoned(book, ZONE, AT_NOON);
     expect(figure(same, { period: 'day', now: NOON }).spentNanos).toBe(300);
   });
 
@@ -242,9 +243,28 @@ describe('a budget', () => {
     const book = emptyBook(ZONE);
     post(book, { at: NOON, spentNanos: nanos(300) });
     post(book, { at: NOON + DAY_MS, spentNanos: nanos(40) });
-    const same = rezoned(book, ZONE, NOON);
+    const same = rezoned(book, ZONE, AT_NOON);
     expect(figure(same, { period: 'day', now: NOON }).spentNanos).toBe(300);
     expect(figure(same, { period: 'week', now: NOON }).spentNanos).toBe(340);
+  });
+
+  it('keeps what is dated ahead for its own days in the other zone', () => {
+    const book = emptyBook('UTC');
+    // 21:00 on the day after, in Berlin; in Tokyo it is the day after that.
+    const ahead = NOON + 33 * HOUR_MS;
+    post(book, { at: ahead, spentNanos: nanos(40) });
+    const moved = rezoned(book, 'Asia/Tokyo', AT_NOON);
+    expect(figure(moved, { period: 'day', now: NOON }).spentNanos).toBe(0);
+    expect(figure(moved, { period: 'day', now: ahead }).spentNanos).toBe(40);
+    expect(figure(moved, { period: 'total', now: NOON }).spentNanos).toBe(40);
+  });
+
+  it('takes over into the day that has begun since the clock was last believed', () => {
+    const book = emptyBook('UTC');
+    post(book, { at: NOON + 5 * HOUR_MS, spentNanos: nanos(40) });
+    // In Tokyo the next day has begun at 15:00 UTC.
+    const moved = rezoned(book, 'Asia/Tokyo', { since: NOON, until: NOON + 6 * HOUR_MS });
+    expect(figure(moved, { period: 'day', now: NOON + 6 * HOUR_MS }).spentNanos).toBe(40);
   });
 
   it('is whole again at the instant of its reset, and not a millisecond before', () => {

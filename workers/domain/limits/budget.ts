@@ -148,27 +148,60 @@ export function fitsBudget(figure: BudgetFigure, amountNanos: Nanos): boolean {
   return remainingNanos(figure) >= amountNanos;
 }
 
+/** What the clock said (Unix ms): the earliest and the latest that may be true. */
+export interface TimeSpan {
+  readonly since: number;
+  readonly until: number;
+}
+
 /**
  * The book in another time zone, with nothing held: open rows post their holds again. A running
  * period takes over all sums that reach into it, so that nothing spent is forgotten by a change of
  * zone; what was spent in the period before may count once more. Earlier sums stay as they are: the
- * running period of a third zone may reach into them.
+ * running period of a third zone may reach into them. What is dated ahead stays ahead.
  */
-export function rezoned(book: BudgetBook, timeZone: string, now: number): BudgetBook {
+export function rezoned(book: BudgetBook, timeZone: string, now: TimeSpan): BudgetBook {
   const changed = emptyBook(timeZone);
   for (const [name, sums] of book.sums) {
     const period = CALENDAR_PERIODS.find((each) => name.split('|')[1] === each);
-    const dates = period === undefined ? ALL_TIME : periodOf(changed, period, now);
-    const sum: BudgetSum = { ...dates, spentNanos: ZERO_NANOS, heldNanos: ZERO_NANOS };
+    const datesAt = (at: number): Period =>
+      period === undefined ? ALL_TIME : periodOf(changed, period, at);
+    const running: BudgetSum = { ...datesAt(now.since), ...NOTHING };
     const earlier: BudgetSum[] = [];
-    for (const { startsAt, endsAt, spentNanos } of sums) {
-      if (startsAt >= dates.endsAt) continue;
-      if (endsAt > dates.startsAt) sum.spentNanos = addNanos(sum.spentNanos, spentNanos);
-      else earlier.push({ startsAt, endsAt, spentNanos, heldNanos: ZERO_NANOS });
+    const taken = new Map([[running.startsAt, running]]);
+    for (const sum of sums) {
+      if (sum.endsAt <= running.startsAt) earlier.push({ ...sum, heldNanos: ZERO_NANOS });
+      else takeOver(taken, sum, { datesAt, now, from: running });
     }
-    changed.sums.set(name, [...earlier, sum].slice(-PERIODS_KEPT));
+    const later = [...taken.values()].toSorted((a, b) => a.startsAt - b.startsAt);
+    changed.sums.set(name, [...earlier.slice(1 - PERIODS_KEPT), ...later]);
   }
   return changed;
+}
+
+const NOTHING = { spentNanos: ZERO_NANOS, heldNanos: ZERO_NANOS } as const;
+
+/** Into each period that it reaches into: of those begun, and for a sum dated ahead of all. */
+function takeOver(
+  taken: Map<number, BudgetSum>,
+  sum: BudgetSum,
+  known: {
+    readonly datesAt: (at: number) => Period;
+    readonly now: TimeSpan;
+    /** The first one. */
+    readonly from: Period;
+  },
+): void {
+  const { datesAt, now, from } = known;
+  const isAhead = sum.startsAt > now.until;
+  let dates: Period = sum.startsAt < from.endsAt ? from : datesAt(sum.startsAt);
+  while (dates.startsAt < sum.endsAt && (dates.startsAt <= now.until || isAhead)) {
+    const into = taken.get(dates.startsAt) ?? { ...dates, ...NOTHING };
+    into.spentNanos = addNanos(into.spentNanos, sum.spentNanos);
+    taken.set(dates.startsAt, into);
+    if (dates.endsAt >= sum.endsAt) break;
+    dates = datesAt(dates.endsAt);
+  }
 }
 
 /** The book for a checkpoint. */
