@@ -144,7 +144,9 @@ describe('a user with a dollar a day', () => {
     expect(Math.abs(Date.now() + waitMs - Number(reset) * 1_000)).toBeLessThan(60_000);
     const { error } = JSON.parse(refused.text) as { error: { type: string; message: string } };
     expect(error.type).toBe('billing_error');
-    expect(error.message).toMatch(/^The daily budget of this key, \$1\.00, is spent and resets /);
+    expect(error.message).toMatch(
+      /^The daily budget of this key, \$1\.00, does not leave enough .* \$0\.\d+ left, and resets /,
+    );
     // Claude Code puts the local time for the date; one sentence says what, until when, what to do.
     expect(error.message).toMatch(/ resets [A-Z][a-z]{2} \d{1,2} \(\d\d:30 UTC\); [^.]*\.$/);
     expect(upstream.seen(`notice ${asked}.`)).toHaveLength(0);

@@ -138,4 +138,25 @@ describe('a request that runs past midnight', () => {
     const upTo = (answer.lease.hold?.heldOutputTokensUpTo ?? 0) + left;
     expect(more).toEqual({ state: 'held', heldOutputTokensUpTo: upTo });
   });
+
+  it('is given no more by a change of zone', () => {
+    const day: LimitSet = { budgets: [{ period: 'day', limitNanos: nanos(50_000_000) }] };
+    const ledger = newLedger(day);
+    const spent = admit(ledger, 1);
+    const sizes = { ...admitCall(OWNER.keyId, idOf('request', 2)).sizes, maxTokens: 9_000 };
+    ledger.wallClock += 2 * HOUR_MS;
+    if (!spent.ok) throw new Error('refused');
+    ledger.settle(settleCall(spent.lease, { costNanos: nanos(10_000_000) }));
+    const answer = ledger.admit(admitCall(OWNER.keyId, idOf('request', 2), { sizes }));
+    if (!answer.ok) throw new Error('refused');
+    for (let hours = 0; hours < 20; hours += 1) {
+      ledger.wallClock += HOUR_MS;
+      ledger.keyInfo(OWNER.keyId);
+    }
+    ledger.apply(userCopy(OWNER, { timeZone: 'Europe/Berlin', version: 2 }));
+    const left = 40_000_000 - ledger.state.heldNanos;
+    const more = ledger.extend(extendCall(answer.lease, 9_000));
+    const upTo = (answer.lease.hold?.heldOutputTokensUpTo ?? 0) + Math.floor(left / 20_000);
+    expect(more).toEqual({ state: 'held', heldOutputTokensUpTo: upTo });
+  });
 });

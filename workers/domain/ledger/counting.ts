@@ -132,7 +132,10 @@ export function alignTo(
   );
   if (added.length > 0) fill(counted, added, (spanMs) => rowsSince(now - spanMs));
   if (counted.book.timeZone === timeZone) return;
-  counted.book = rezoned(counted.book, timeZone, { since: now, until: shown });
+  // What runs may still ask the budgets of its own day for more.
+  const running = [...counted.open.values()].map(({ admittedAt }) => admittedAt);
+  const since = Math.min(now, ...running);
+  counted.book = rezoned(counted.book, timeZone, { since, until: shown });
   for (const row of counted.open.values()) {
     postToBook(counted.book, { ...postingOf(row), heldNanos: heldBy(row) });
   }

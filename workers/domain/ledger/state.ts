@@ -164,10 +164,15 @@ function bookOf(
   const book = bookFromJson(saved);
   if (timeZone === undefined || book.timeZone === timeZone) return book;
   // A time that is not believed is not the one at which its sums were running.
-  const since = Math.min(lastSeenAt, lastSeenAtWaking(wallClock, [lastSeenAt]));
+  const savedAt = Math.min(lastSeenAt, lastSeenAtWaking(wallClock, [lastSeenAt]));
+  const ran = rows.filter((row) => row.seq <= seq).map(({ admittedAt }) => admittedAt);
+  const since = Math.min(savedAt, ...ran);
   // Its clock may have been behind its rows; the next one that was admitted is not.
   const next = rows.find((row) => row.seq > seq && row.opened !== null);
-  return rezoned(book, timeZone, { since, until: Math.max(since, next?.admittedAt ?? wallClock) });
+  return rezoned(book, timeZone, {
+    since,
+    until: Math.max(savedAt, next?.admittedAt ?? wallClock),
+  });
 }
 
 /** The state as a checkpoint. */
