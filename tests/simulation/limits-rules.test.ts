@@ -292,6 +292,8 @@ function extension(world: World, line: Line): () => void {
   const upTo = between(random, [0, 5_000]);
   return () => {
     const { requestId, booked, seq } = line;
+    // Nothing streams for days: its lease ends without a sign of life, and three days are kept.
+    if (booked !== null && nowOf(ledger) - booked.at > 48 * HOUR_MS) return;
     const inForce = inForceOf(world, line.keyId);
     const answer = ledger.extend(extendCall({ seq: seq ?? 0, requestId }, upTo));
     const at = nowOf(ledger);
