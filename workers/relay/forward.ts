@@ -12,6 +12,7 @@ import { upstreamFetch } from '../platform/outbound';
 import type { Credential } from '../platform/seal';
 import { unseal } from '../platform/seal';
 import { upstreamOf } from '../upstreams/registry';
+import type { UpstreamOperation } from '../upstreams/upstream';
 import type { Client } from './client';
 import { clientOf, onAbort } from './client';
 import type { Answer, Journey } from './journey';
@@ -88,12 +89,24 @@ async function tryAccount(
   const { request, url, config } = journey;
   const credential = await credentialOf(journey, account);
   if (credential === null) return fail('credential');
-  const prepared = upstreamOf(account.kind).prepare(account, credential.reveal(), {
+  const ending = new AbortController();
+  const { bytes, plain, essentials } = journey.body ?? {};
+  const body =
+    bytes && plain && essentials ? { bytes, plain, isStream: essentials.sizes.stream } : null;
+  const prepared = await upstreamOf(account.kind).prepare(account, credential, {
+    operation: journey.operation as UpstreamOperation,
+    method: request.method,
     path: upstreamPath(url.pathname),
     search: url.search,
     headers: request.headers,
+    body,
+    model: journey.lease.model,
+    askedModel: essentials?.model ?? null,
+    now: Date.now(),
+    environment: config.environment,
+    signal: ending.signal,
   });
-  const ending = new AbortController();
+  if (!prepared.ok) return fail('credential');
   const leave = (): void => ending.abort();
   const givingUpAt = Date.now() + HEADERS_MS_MAX;
   running.onTick = () => {
@@ -104,12 +117,7 @@ async function tryAccount(
   running.dispatched = true;
   running.accountId = account.id;
   try {
-    const call = {
-      ...prepared,
-      method: request.method,
-      body: journey.body?.bytes ?? null,
-      signal: ending.signal,
-    };
+    const call = { ...prepared.value, signal: ending.signal };
     const response = await upstreamFetch(call, config.environment);
     const useless = uselessness(response.status);
     if (useless !== null) {

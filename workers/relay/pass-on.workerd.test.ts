@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ACCOUNT_DEFAULTS } from '../domain/snapshot';
 import { journeyOf } from '../../tests/workerd/journey';
 import { clientOf } from './client';
 import { passOn } from './pass-on';
@@ -17,16 +18,12 @@ async function answeredWith(
     value: status,
   });
   const account = {
+    ...ACCOUNT_DEFAULTS,
     id: 'acc_1',
     name: 'test',
     kind: 'anthropic',
     baseUrl: 'https://upstream.test',
     credential: { keyVersion: '1', iv: '', ciphertext: '' },
-    status: 'active',
-    group: null,
-    weight: 1,
-    priority: 1,
-    models: null,
   } as const;
   const client = clientOf(new AbortController().signal, { seq: 0 });
   const cancel = () => undefined;

@@ -3,6 +3,7 @@
 import { and, asc, eq, sql } from 'drizzle-orm';
 import type { AccountId } from '../domain/ids';
 import type { SnapshotAccount } from '../domain/snapshot';
+import { ACCOUNT_DEFAULTS } from '../domain/snapshot';
 import type { Condition, Database, Part } from './db';
 import { primary, raised } from './db';
 import { accounts } from './schema';
@@ -23,7 +24,8 @@ export function accountOf(row: AccountRow): SnapshotAccount {
     iv: row.credentialIv,
     ciphertext: row.credentialCiphertext,
   };
-  return { id, name, kind, baseUrl, credential, status, group, weight, priority, models };
+  const set = { status, group, weight, priority, models };
+  return { ...ACCOUNT_DEFAULTS, id, name, kind, baseUrl, credential, ...set };
 }
 
 /**

@@ -16,6 +16,7 @@ import { ID_RANDOM_BYTES, isId, newId } from '../../domain/ids';
 import { findPrice } from '../../domain/pricing/find';
 import type { Result } from '../../domain/result';
 import { fail, ok } from '../../domain/result';
+import { ACCOUNT_DEFAULTS } from '../../domain/snapshot';
 import { randomBytes } from '../../platform/random';
 import { HIDDEN, seal } from '../../platform/seal';
 import type { AccountChange, ManagedAccount } from '../../store/accounts';
@@ -65,6 +66,7 @@ async function create(
   if (!baseUrl.ok) return baseUrl;
   const id = newId('account', now, randomBytes(ID_RANDOM_BYTES));
   const account: ManagedAccount = {
+    ...ACCOUNT_DEFAULTS,
     id,
     name,
     kind,

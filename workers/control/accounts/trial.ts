@@ -51,23 +51,25 @@ export async function tryAccount(
   const secret = credential?.reveal() ?? '';
   if (credential === null || secret === '') return failed('credential-unreadable', model, 0);
   const { path, headers, body } = SMALLEST[account.kind](model);
-  const call = {
-    path,
-    search: '',
-    headers: new Headers({ 'content-type': 'application/json', ...headers }),
-  };
-  const prepared = upstreamOf(account.kind).prepare(account, secret, call);
+  const bytes = new Uint8Array(new TextEncoder().encode(JSON.stringify(body)));
   const begun = Date.now();
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
-    const response = await upstreamFetch(
-      {
-        ...prepared,
-        method: 'POST',
-        body: new Uint8Array(new TextEncoder().encode(JSON.stringify(body))),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      },
+    const prepared = await upstreamOf(account.kind).prepare(account, credential, {
+      operation: 'messages',
+      method: 'POST',
+      path,
+      search: '',
+      headers: new Headers({ 'content-type': 'application/json', ...headers }),
+      body: { bytes, plain: bytes, isStream: false },
+      model,
+      askedModel: model,
+      now: begun,
       environment,
-    );
+      signal,
+    });
+    if (!prepared.ok) return failed('credential-unreadable', model, Date.now() - begun);
+    const response = await upstreamFetch({ ...prepared.value, signal }, environment);
     const text = await textOf(response);
     return told(response, { text, model, credential, latencyMs: Date.now() - begun });
   } catch (error) {
