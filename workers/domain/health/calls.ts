@@ -147,7 +147,7 @@ export interface AccountState {
 export interface SpendCall {
   /** Unix ms at which the sums were taken. */
   readonly asOf: number;
-  /** An account that is not among them has cost nothing. */
+  /** What is counted of accounts that are not among them stays as it is. */
   readonly sums: readonly SpendSum[];
   /** Whether the sums tell of the month too: those of the day are asked for more often. */
   readonly hasMonths: boolean;

@@ -70,13 +70,10 @@ function count(
 /** Corrects what accounts have cost by D1's sums. `now` in Unix ms. */
 export function takeSums(state: HealthState, call: SpendCall, now: number): void {
   const { asOf, hasMonths } = call;
-  const sums = new Map(call.sums.map((sum) => [sum.accountId, sum]));
-  const none = { dayNanos: ZERO_NANOS, monthNanos: ZERO_NANOS };
-  const ids = state.accounts?.keys() ?? state.spend.keys();
-  for (const id of ids) {
-    const before = state.spend.get(id);
-    const sum = sums.get(id) ?? none;
-    if (before === undefined && sum === none) continue;
-    state.spend.set(id, correctedBy(before, sum, { asOf, hasMonths, now }));
+  for (const sum of call.sums) {
+    const { accountId } = sum;
+    if (!isKnownAccount(state, accountId)) continue;
+    const before = state.spend.get(accountId);
+    state.spend.set(accountId, correctedBy(before, sum, { asOf, hasMonths, now }));
   }
 }
