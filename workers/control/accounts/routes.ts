@@ -2,7 +2,7 @@
 // batch and tells Pool at once, so that the next refresh of every isolate knows.
 
 import { baseUrlOf } from './address';
-import { modelFor, tryAccount } from './trial';
+import { tryAccount } from './trial';
 import { commit } from '../commit';
 import type { Account } from '../contract/accounts';
 import { accounts } from '../contract/accounts';
@@ -30,6 +30,7 @@ import {
   removeAccount,
 } from '../../store/accounts';
 import { loadSnapshot, raiseSnapshotVersion } from '../../store/snapshot';
+import { modelFor } from '../../upstreams/trial';
 
 /** Every isolate holds all of them, and every request ranks them. */
 const ACCOUNTS_MAX = 500;
