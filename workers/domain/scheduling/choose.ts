@@ -85,9 +85,10 @@ export function choose(accounts: readonly SnapshotAccount[], asked: Asked, views
     if (tier === undefined) tiers.set(account.priority, [account]);
     else tier.push(account);
   }
+  const warm = accounts.find(({ id }) => id === asked.warm) ?? null;
   const candidates = [...tiers]
     .toSorted(([one], [other]) => one - other)
-    .flatMap(([, tier]) => warmFirst(ranked(asked.tag, tier), asked.warm))
+    .flatMap(([, tier]) => warmFirst(ranked(asked.tag, tier), warm))
     .map((account) => candidateOf(account, asked, views));
   return { candidates, absent };
 }
@@ -99,14 +100,23 @@ function ranked(tag: string, tier: readonly SnapshotAccount[]): readonly Snapsho
 
 /**
  * A conversation stays with the account that answered it last: going back to a first choice that has
- * recovered would lose the cache a second time. Within a tier only: a tier is an admin's word.
+ * recovered would lose the cache a second time. Where that account is not to be had, those that
+ * share its cache are next. Within a tier only: a tier is an admin's word.
  */
 function warmFirst(
   tier: readonly SnapshotAccount[],
-  warm: AccountId | null,
+  warm: SnapshotAccount | null,
 ): readonly SnapshotAccount[] {
-  const found = warm === null ? undefined : tier.find(({ id }) => id === warm);
-  return found === undefined ? tier : [found, ...tier.filter((account) => account !== found)];
+  if (warm === null) return tier;
+  const own: SnapshotAccount[] = [];
+  const mates: SnapshotAccount[] = [];
+  const others: SnapshotAccount[] = [];
+  for (const account of tier) {
+    if (account === warm) own.push(account);
+    else if (warm.group !== null && account.group === warm.group) mates.push(account);
+    else others.push(account);
+  }
+  return [...own, ...mates, ...others];
 }
 
 function absenceOf(account: SnapshotAccount, asked: Asked, views: Views): Absence | null {
@@ -125,9 +135,13 @@ function absenceOf(account: SnapshotAccount, asked: Asked, views: Views): Absenc
   return overloadOf(account, views);
 }
 
-/** Soft: counted some seconds late. An account whose limits are exact is asked for a slot instead. */
+/**
+ * Soft: counted some seconds late. Where limits are exact a slot is asked for instead; a cap that was
+ * reached stays so until its day or month ends, so there is no need to ask for that.
+ */
 function overloadOf(account: SnapshotAccount, { loadOf }: Views): 'cap' | 'concurrency' | null {
-  const { id, maxConcurrency, dailyCapNanos, monthlyCapNanos } = account;
+  const { id, isHard, dailyCapNanos, monthlyCapNanos } = account;
+  const maxConcurrency = isHard ? null : account.maxConcurrency;
   if (maxConcurrency === null && dailyCapNanos === null && monthlyCapNanos === null) return null;
   const { inFlight, dayNanos, monthNanos } = loadOf(id);
   if (dailyCapNanos !== null && dayNanos >= dailyCapNanos) return 'cap';
