@@ -31,6 +31,8 @@ export interface Asked {
 /** How accounts are, and what their kinds can do. */
 export interface Views {
   readonly markOf: (subject: Subject) => Mark | null;
+  /** false: there is no mark of this account at all, so none is looked for; absent: not known. */
+  readonly isMarked?: (accountId: AccountId) => boolean;
   readonly loadOf: (accountId: AccountId) => Load;
   /** What of this request the account's kind cannot take, in words; null: nothing. */
   readonly refusalOf: (account: SnapshotAccount) => string | null;
@@ -86,10 +88,11 @@ export function choose(accounts: readonly SnapshotAccount[], asked: Asked, views
     else tier.push(account);
   }
   const warm = accounts.find(({ id }) => id === asked.warm) ?? null;
+  const marksOf = marksIn(views, asked);
   const candidates = [...tiers]
     .toSorted(([one], [other]) => one - other)
     .flatMap(([, tier]) => warmFirst(ranked(asked.tag, tier), warm))
-    .map((account) => candidateOf(account, asked, views));
+    .map((account) => candidateOf(account, marksOf(account), asked.now));
   return { candidates, absent };
 }
 
@@ -149,25 +152,21 @@ function overloadOf(account: SnapshotAccount, { loadOf }: Views): 'cap' | 'concu
   return maxConcurrency !== null && inFlight >= maxConcurrency ? 'concurrency' : null;
 }
 
-function candidateOf(account: SnapshotAccount, asked: Asked, { markOf }: Views): Candidate {
-  const provider = providerOf(account);
-  const { now, colo } = asked;
+function candidateOf(account: SnapshotAccount, marks: readonly Mark[], now: number): Candidate {
   let standing: Standing = 'ready';
   let until: number | null = null;
+  let isElsewhere = false;
   const held: Subject[] = [];
-  for (const subject of subjectsOf(account, provider, asked)) {
-    const mark = markOf(subject);
-    if (mark === null) continue;
+  for (const mark of marks) {
+    if (mark.state === 'elsewhere') isElsewhere ||= mark.until === null || now < mark.until;
     const stands = standingOf(mark, now);
     if (stands === 'ready') continue;
-    held.push(subject);
+    held.push(mark.subject);
     if (WEIGHT[stands] < WEIGHT[standing]) continue;
     until = WEIGHT[stands] > WEIGHT[standing] ? mark.until : later(until, mark.until);
     standing = stands;
   }
-  const place = colo === null ? null : markOf({ of: 'colo', accountId: account.id, colo });
-  const isElsewhere = place !== null && (place.until === null || now < place.until);
-  return { account, provider, standing, until, held, isElsewhere };
+  return { account, provider: providerOf(account), standing, until, held, isElsewhere };
 }
 
 const WEIGHT = { ready: 0, 'half-open': 1, cooling: 2, shut: 3 } as const;
@@ -191,18 +190,41 @@ function later(one: number | null, other: number | null): number | null {
   return one === null || other === null ? null : Math.max(one, other);
 }
 
-function subjectsOf(
-  { id: accountId }: SnapshotAccount,
-  provider: string,
-  { model, family }: Asked,
-): readonly Subject[] {
-  const account: Subject = { of: 'account', accountId };
-  if (model === null) return [account];
-  const subjects: Subject[] = [
-    account,
-    { of: 'model', accountId, model },
-    { of: 'provider', provider, model },
-  ];
-  if (family !== null) subjects.push({ of: 'family', accountId, family });
+const NONE: readonly Mark[] = [];
+
+/** The marks that matter to what is asked: this is most of a choice's time, so each once. */
+function marksIn(views: Views, asked: Asked): (account: SnapshotAccount) => readonly Mark[] {
+  const overloads = new Map<string, readonly Mark[]>();
+  return (account) => {
+    const provider = providerOf(account);
+    let overload = overloads.get(provider);
+    if (overload === undefined) {
+      overload = found(views, providerSubjects(provider, asked));
+      overloads.set(provider, overload);
+    }
+    if (views.isMarked?.(account.id) === false) return overload;
+    const own = found(views, subjectsOf(account.id, asked));
+    return own.length === 0 ? overload : [...own, ...overload];
+  };
+}
+
+function found({ markOf }: Views, subjects: readonly Subject[]): readonly Mark[] {
+  let marks: Mark[] | null = null;
+  for (const subject of subjects) {
+    const mark = markOf(subject);
+    if (mark !== null) (marks ??= []).push(mark);
+  }
+  return marks ?? NONE;
+}
+
+function providerSubjects(provider: string, { model }: Asked): readonly Subject[] {
+  return model === null ? [] : [{ of: 'provider', provider, model }];
+}
+
+function subjectsOf(accountId: AccountId, { model, family, colo }: Asked): readonly Subject[] {
+  const subjects: Subject[] = [{ of: 'account', accountId }];
+  if (model !== null) subjects.push({ of: 'model', accountId, model });
+  if (model !== null && family !== null) subjects.push({ of: 'family', accountId, family });
+  if (colo !== null) subjects.push({ of: 'colo', accountId, colo });
   return subjects;
 }
