@@ -9,11 +9,39 @@ import { ok } from '../../domain/result';
 import type { AccountKind } from '../../domain/snapshot';
 import { isAllowedAddress } from '../../platform/outbound';
 
-/** Kinds that belong to one host; whoever means another says so with a `-compatible` kind. */
-const OWN_HOSTS: Readonly<Record<AccountKind, readonly string[] | null>> = {
-  anthropic: ['api.anthropic.com'],
+/** Hosts that a kind belongs to. */
+interface OwnHosts {
+  readonly pattern: RegExp;
+  /** For the refusal. */
+  readonly words: string;
+}
+
+/** A region, or a resource of the customer's. */
+const NAME = '[a-z0-9-]{1,63}';
+
+/** Kinds that belong to a vendor's hosts; whoever means another has a `-compatible` kind. */
+const OWN_HOSTS: Readonly<Record<AccountKind, OwnHosts | null>> = {
+  anthropic: own('api.anthropic.com'),
   'anthropic-compatible': null,
+  aws: own('aws-external-anthropic.{region}.api.aws'),
+  bedrock: own('bedrock-runtime.{region}.amazonaws.com'),
+  'bedrock-mantle': own('bedrock-mantle.{region}.api.aws'),
+  vertex: own(
+    '{region}-aiplatform.googleapis.com',
+    'aiplatform.googleapis.com',
+    'aiplatform.us.rep.googleapis.com',
+    'aiplatform.eu.rep.googleapis.com',
+  ),
+  foundry: own('{resource}.services.ai.azure.com'),
 };
+
+/** Hosts as vendors' pages write them; what stands in braces is the customer's. */
+function own(...hosts: readonly string[]): OwnHosts {
+  const patterns = hosts.map((host) =>
+    host.replaceAll('.', String.raw`\.`).replaceAll(/\{\w+\}/g, NAME),
+  );
+  return { pattern: new RegExp(`^(?:${patterns.join('|')})$`), words: hosts.join(' or ') };
+}
 
 /** The address as it is stored, without a trailing slash; `not-valid` says what is wrong. */
 export function baseUrlOf(
@@ -30,8 +58,8 @@ export function baseUrlOf(
   if (host === own.host || ours.includes(host)) return wrong('is an address of this relay itself');
   const hosts = OWN_HOSTS[kind];
   // http is a loopback in development, where a sandbox stands in for anyone.
-  if (protocol === 'https:' && hosts !== null && !hosts.includes(hostname)) {
-    return wrong(`must be at ${hosts.join(' or ')} for this kind`);
+  if (protocol === 'https:' && hosts !== null && !hosts.pattern.test(hostname)) {
+    return wrong(`must be at ${hosts.words} for this kind`);
   }
   return ok(`${origin}${pathname}`.replace(/\/+$/, ''));
 }
