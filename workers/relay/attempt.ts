@@ -8,6 +8,8 @@ import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
 import { MINUTE_MS, SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
+import { ownHostsOf } from '../platform/address';
+import type { Via } from '../platform/egress';
 import { ForbiddenAddress, upstreamFetch } from '../platform/outbound';
 import { upstreamOf } from '../upstreams/registry';
 import type { PrepareFailure, UpstreamCall, UpstreamOperation } from '../upstreams/upstream';
@@ -54,8 +56,8 @@ export interface Trial {
   readonly client: Client;
   /** Where pings may go before the answer. */
   readonly early: Early;
-  /** Leaves through another region. */
-  readonly isElsewhere: boolean;
+  /** Through which region the call leaves; null: from here. */
+  readonly via: Via | null;
 }
 
 /** Calls the candidate's account. Never throws for what an upstream does. */
@@ -69,7 +71,7 @@ export async function tryAccount(trial: Trial): Promise<Tried> {
   running.dispatched = true;
   running.accountId = account.id;
   try {
-    const call = callOf(journey, candidate, ending.signal);
+    const call = callOf(journey, ending.signal);
     const sent = await send(trial, call, ending.signal);
     if (!sent.ok) return failure(sent.error);
     const tried = await look(trial, sent.value, { ending, onBytes: watch.alive });
@@ -123,7 +125,7 @@ function watchOver({ journey, running }: Trial, ending: AbortController): Watch 
   return { alive, isLate: () => isLate, end: () => clearTimeout(timer) };
 }
 
-function callOf(journey: Journey, { account }: Candidate, signal: AbortSignal): UpstreamCall {
+function callOf(journey: Journey, signal: AbortSignal): UpstreamCall {
   const { request, url, body, lease, config } = journey;
   const { bytes, plain, essentials } = body ?? {};
   const hasBody = bytes !== undefined && plain !== undefined && essentials !== undefined;
@@ -150,7 +152,7 @@ const OPERATIONS: Readonly<Record<string, UpstreamOperation>> = {
 };
 
 async function send(
-  { journey, candidate: { account }, isElsewhere }: Trial,
+  { journey, candidate: { account }, via }: Trial,
   call: UpstreamCall,
   signal: AbortSignal,
 ): Promise<Result<Response, Exclude<Reply['how'], 'answered'>>> {
@@ -164,7 +166,8 @@ async function send(
     log('call-not-prepared', { request: journey.requestId, account: account.id, why, detail });
     return fail(HOW[why]);
   }
-  const response = await upstreamFetch({ ...prepared.value, signal }, config.environment);
+  const way = { ownHosts: ownHostsOf(journey.url, config), ...(via === null ? {} : { via }) };
+  const response = await upstreamFetch({ ...prepared.value, signal }, config.environment, way);
   if (response.status >= 300 && response.status < 400) return fail('redirect');
   return ok(await upstream.translate(response, call));
 }

@@ -124,7 +124,9 @@ class Begins {
   #endLine(): 'content' | EventError | null {
     const bytes = Uint8Array.from(this.#line);
     this.#line = [];
-    const text = new TextDecoder('utf-8', { ignoreBOM: !this.#isFirstLine }).decode(bytes);
+    const text = new TextDecoder('utf-8', { fatal: false, ignoreBOM: !this.#isFirstLine }).decode(
+      bytes,
+    );
     this.#isFirstLine = false;
     if (text === '') return this.#endEvent();
     const [, field = '', value = ''] = /^([^:]*)(?::\x20?(.*))?$/s.exec(text) ?? [];
@@ -176,7 +178,7 @@ function errorOf(data: string): EventError {
   const code = textOf(fieldOf(fieldOf(error, 'details'), 'error_code'));
   const message = textOf(fieldOf(error, 'message')) ?? '';
   const status = statusOfErrorType(type ?? '');
-  return { status, type, code, message, body: encoder.encode(data) };
+  return { status, type, code, message, body: new Uint8Array(encoder.encode(data)) };
 }
 
 /** What a JSON error body says of itself, as all of it that is not there is null. */

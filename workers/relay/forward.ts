@@ -9,7 +9,13 @@ import { ZERO_NANOS } from '../domain/money';
 import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
 import type { Attempts, Step } from '../domain/scheduling/attempts';
-import { afterCall, afterDenial, afterWait, firstAttempts, nextStep } from '../domain/scheduling/attempts';
+import {
+  afterCall,
+  afterDenial,
+  afterWait,
+  firstAttempts,
+  nextStep,
+} from '../domain/scheduling/attempts';
 import type { Candidate, Choice } from '../domain/scheduling/choose';
 import type { Reply, Verdict } from '../domain/scheduling/failure';
 import { markOf, verdictOn } from '../domain/scheduling/failure';
@@ -72,8 +78,9 @@ export async function forward(
     const isOver = client.leftAt() !== null && way.attempts.length > 0;
     if (step.do === 'give-up' || isOver) return allLost(way, choice);
     if (step.do === 'wait') {
-      await rest(way, step.untilMs - Date.now());
-      way.state = afterWait(way.state, Date.now() - way.state.startedAt);
+      const from = Date.now();
+      await rest(way, step.untilMs - from);
+      way.state = afterWait(way.state, Date.now() - from);
       continue;
     }
     const done = await take(way, step);
@@ -112,8 +119,8 @@ async function call(
   const { journey, running, client, early } = way;
   const startedAt = Date.now();
   noteCall(candidate.account.id);
-  const isElsewhere = placeOf(journey, candidate) !== null;
-  const tried = await tryAccount({ journey, candidate, running, client, early, isElsewhere });
+  const via = placeOf(journey, candidate);
+  const tried = await tryAccount({ journey, candidate, running, client, early, via });
   if (tried.is === 'given-up') {
     noteEnd(candidate.account.id);
     tell(way, candidate, { verdict: null, permit });
@@ -133,7 +140,7 @@ async function call(
   if (tried.is === 'failure' && tried.refusal !== null && verdict.isShowable) {
     way.refusal = { piece: tried.refusal, candidate };
   }
-  way.error = errorOf(reply.how);
+  way.error = errorOf(reply, verdict);
   return 'next';
 }
 
@@ -144,6 +151,8 @@ function handOn(way: Way, candidate: Candidate, tried: Tried): Result<Answer, Un
     noteEnd(candidate.account.id);
     return allLost(way, null);
   }
+  // What still flows has its end noted when it has come (handle.ts).
+  if (piece.response.status >= 400) noteEnd(candidate.account.id);
   if (tried.is === 'answer') earnRetry(candidate.provider);
   return ok(answerOf(way, candidate, piece));
 }
@@ -163,19 +172,18 @@ function givenUp(way: Way, by: 'left' | StopWord): Result<Answer, Unanswered> {
 /** The last refusal in its own words, where they are for a client to read; else the relay's. */
 function allLost(way: Way, choice: Choice | null): Result<Answer, Unanswered> {
   const { refusal, attempts, client } = way;
-  if (refusal !== null) {
-    noteCall(refusal.candidate.account.id);
-    return ok(answerOf(way, refusal.candidate, refusal.piece));
-  }
+  if (refusal !== null) return ok(answerOf(way, refusal.candidate, refusal.piece));
   const error = way.error ?? noAccountFor(way.journey, choice);
   return fail({ error, attempts, leftAt: client.leftAt() });
 }
 
 /** What a client is told of a failure that has no words of its own. */
-function errorOf(how: Reply['how']): RelayError | null {
+function errorOf({ how }: Reply, { name, isShowable }: Verdict): RelayError | null {
   switch (how) {
     case 'answered':
-      return null;
+      // How long to wait is the one thing that can be told of a throttle in no protocol.
+      if (name === 'throttled') return null;
+      return { kind: 'upstream-failed', why: isShowable ? 'unreadable' : 'credential' };
     case 'timeout':
       return { kind: 'upstream-timeout' };
     case 'broke-off':

@@ -31,7 +31,9 @@ describe('withPatience', () => {
   it('hands an answer on untouched when it comes in time', async () => {
     const answer = new Response('body', { status: 404 });
     const patient = { afterMs: 60_000, everyMs: 60_000 };
-    expect(await withPatience(Promise.resolve(answer), { headers, early: earlyWords() }, patient)).toBe(answer);
+    expect(
+      await withPatience(Promise.resolve(answer), { headers, early: earlyWords() }, patient),
+    ).toBe(answer);
   });
 
   it('pings while the answer is late, then gives its body and nothing else', async () => {
