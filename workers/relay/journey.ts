@@ -58,7 +58,12 @@ export interface Journey extends Admitted {
 /** After forward: who answers. */
 export interface Answer {
   readonly account: SnapshotAccount;
+  /** Status and headers; its body is `beginning` and `rest`. */
   readonly response: Response;
+  /** What has been read of the body. */
+  readonly beginning: Uint8Array<ArrayBuffer>;
+  /** What follows it; null: nothing. */
+  readonly rest: ReadableStream<Uint8Array> | null;
   readonly attempts: readonly Attempt[];
   readonly firstByteMs: number;
   /** Ends the upstream call, its body included. */

@@ -63,7 +63,7 @@ async function create(
 ): Promise<Outcome<typeof accounts.create>> {
   const { config, now, body } = visit;
   const { name, kind, weight = 1, priority = 0, group = null, models = null } = body;
-  const baseUrl = baseUrlOf(body.baseUrl, kind, visit);
+  const baseUrl = baseUrlOf(body.baseUrl, { kind }, visit);
   if (!baseUrl.ok) return baseUrl;
   const id = newId('account', now, randomBytes(ID_RANDOM_BYTES));
   const account: ManagedAccount = {
@@ -106,7 +106,7 @@ async function change(
   if (isTheirs && (name !== undefined || baseUrl !== undefined)) {
     return refused('given-by-environment');
   }
-  const address = baseUrl === undefined ? null : baseUrlOf(baseUrl, account.kind, visit);
+  const address = baseUrl === undefined ? null : baseUrlOf(baseUrl, account, visit);
   if (address !== null && !address.ok) return address;
   return changed(visit, account, {
     ...(name === undefined ? {} : { name }),
