@@ -110,7 +110,11 @@ function measure({ accounts, held, warm }) {
       now: START + n,
     };
     const choice = choose(accounts, asked, views);
-    const step = nextStep(firstAttempts(asked.now), choice, { ...given, now: asked.now, random: 0 });
+    const step = nextStep(firstAttempts(asked.now), choice, {
+      ...given,
+      now: asked.now,
+      random: 0,
+    });
     if (step.do !== 'call') throw new Error(`nobody was chosen: ${JSON.stringify(step)}`);
   }
   const { user, system } = cpuUsage(before);
