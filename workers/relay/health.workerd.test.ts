@@ -14,9 +14,9 @@ import type {
   ReportAnswer,
 } from '../domain/health/calls';
 import { nanos } from '../domain/money';
-import type { OutcomeFact } from './health';
+import type * as HealthModule from './health';
 
-type Isolate = typeof import('./health');
+type Isolate = typeof HealthModule;
 
 /** What came to Pool, and what it answers. */
 let reports: Report[] = [];
@@ -24,6 +24,8 @@ let permits: PermitCall[] = [];
 let onReport: (report: Report) => Promise<ReportAnswer>;
 let onPermit: (call: PermitCall) => Promise<PermitAnswer>;
 let isolate: Isolate;
+/** What waits is waited for in vain: its request was cut off. */
+let hangs = false;
 let behind: Promise<unknown>[] = [];
 const visit = { env, ctx: { waitUntil: (work: Promise<unknown>) => void behind.push(work) } };
 
@@ -35,12 +37,13 @@ async function newIsolate(): Promise<Isolate> {
 
 beforeEach(async () => {
   vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'], now: NOW });
-  vi.spyOn(scheduler, 'wait').mockImplementation(
-    (ms) =>
-      new Promise((resolve) => {
-        setTimeout(resolve, ms);
-      }),
-  );
+  hangs = false;
+  vi.spyOn(scheduler, 'wait').mockImplementation(async (ms) => {
+    if (hangs) return never();
+    await new Promise((resolve) => {
+      setTimeout(resolve, ms);
+    });
+  });
   reports = [];
   permits = [];
   behind = [];
@@ -72,7 +75,7 @@ function playPool(): void {
 
 const CALLED = { provider: 'anthropic', family: 'opus', model: 'claude-opus-5-5' } as const;
 
-function note(differs: Partial<OutcomeFact> = {}): void {
+function note(differs: Partial<HealthModule.OutcomeFact> = {}): void {
   const usual = { accountId: ONE, ...CALLED, counts: 'success', marks: [] } as const;
   isolate.noteOutcome(visit, { ...usual, ...differs });
 }
@@ -97,11 +100,8 @@ describe('what an isolate has seen', () => {
   it('is reported in one sum five seconds after the first of it', async () => {
     note();
     note();
-    isolate.noteCost(visit, {
-      ...{ accountId: ONE, ...CALLED },
-      costNanos: nanos(9),
-      absorbedNanos: nanos(2),
-    });
+    const cost = { costNanos: nanos(7), absorbedNanos: nanos(2) };
+    isolate.noteCost(visit, { accountId: ONE, ...CALLED, ...cost });
     note({ accountId: TWO });
     await pass(4_999);
     expect(reports).toEqual([]);
@@ -176,8 +176,9 @@ describe('what an isolate has seen', () => {
 
   it('is not lost with the request that was to report it', async () => {
     const cut = { env, ctx: { waitUntil: () => undefined } };
-    vi.mocked(scheduler.wait).mockImplementationOnce(never);
+    hangs = true;
     isolate.noteOutcome(cut, { accountId: ONE, ...CALLED, counts: 'success', marks: [] });
+    hangs = false;
     await pass(9_999);
     note();
     await pass(5_000);
