@@ -15,10 +15,17 @@ const OWN_HOSTS: Readonly<Record<AccountKind, readonly string[] | null>> = {
   'anthropic-compatible': null,
 };
 
+/** Whose address it is. */
+interface Whose {
+  readonly kind: AccountKind;
+  /** An admin has said that the host need not be the kind's own. */
+  readonly allowsOtherHost: boolean;
+}
+
 /** The address as it is stored, without a trailing slash; `not-valid` says what is wrong. */
 export function baseUrlOf(
   given: string,
-  kind: AccountKind,
+  { kind, allowsOtherHost }: Whose,
   { url: own, config }: Pick<Call, 'url' | 'config'>,
 ): Result<string, Refused> {
   if (!isAllowedAddress(given, config.environment)) {
@@ -28,10 +35,10 @@ export function baseUrlOf(
   if (search !== '' || hash !== '') return wrong('must have no query and no fragment');
   const ours = [...config.allowedOrigins, ...config.corsOrigins].map((one) => new URL(one).host);
   if (host === own.host || ours.includes(host)) return wrong('is an address of this relay itself');
-  const hosts = OWN_HOSTS[kind];
+  const hosts = allowsOtherHost ? null : OWN_HOSTS[kind];
   // http is a loopback in development, where a sandbox stands in for anyone.
   if (protocol === 'https:' && hosts !== null && !hosts.includes(hostname)) {
-    return wrong(`must be at ${hosts.join(' or ')} for this kind`);
+    return wrong(`must be at ${hosts.join(' or ')} for this kind, or allowsOtherHost be set`);
   }
   return ok(`${origin}${pathname}`.replace(/\/+$/, ''));
 }
