@@ -83,11 +83,9 @@ async function create(
   const { config, now, body } = visit;
   const { name, kind, credential: secret, ...settings } = body;
   const id = newId('account', now, randomBytes(ID_RANDOM_BYTES));
-  const origin = { origin: 'admin', version: now, createdAt: now } as const;
-  const bare = {
-    ...{ ...ACCOUNT_DEFAULTS, allowsOtherHost: false, notes: '' },
-    ...{ id, name, kind, baseUrl: '', ...origin },
-  };
+  const own = { id, name, kind, baseUrl: '', allowsOtherHost: false, notes: '' };
+  const made = { origin: 'admin', version: now, createdAt: now } as const;
+  const bare = { ...ACCOUNT_DEFAULTS, ...own, ...made };
   const given = changeOf(settings, bare, visit);
   if (!given.ok) return given;
   const text = credentialOf(secret, kind);
