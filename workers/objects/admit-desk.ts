@@ -46,15 +46,13 @@ export class AdmitDesk {
   }
 
   async admit(call: AdmitCall): Promise<AdmitAnswer> {
-    const { state, now, settlings } = this.#source;
+    const { now, settlings } = this.#source;
     let answer = await this.#answer(call);
-    let until: number | null = null;
+    const until = now() + WAITS_MS;
     while (this.#isEarly(call, answer)) {
       if (settlings.isFull()) return { ok: false, error: FULL };
-      until ??= now() + WAITS_MS;
       const leftMs = until - now();
-      if (leftMs <= 0 || state.open.size === 0) break;
-      await settlings.next(leftMs);
+      if (leftMs <= 0 || (await settlings.next(leftMs)) === 'late') break;
       answer = await this.#answer(call);
     }
     return answer;

@@ -20,14 +20,13 @@ export class Settlings {
     return this.#waiting.size >= WAITING_MAX;
   }
 
-  /** Until something was settled, or for `limitMs`. */
-  async next(limitMs: number): Promise<void> {
-    let wake = (): void => undefined;
-    const told = new Promise<void>((resolve) => {
-      wake = resolve;
-      this.#waiting.add(wake);
-    });
-    await withinMs(told, limitMs);
+  /** Until something was settled, or for `limitMs`; then `late`. */
+  async next(limitMs: number): Promise<'settled' | 'late'> {
+    const told = Promise.withResolvers<'settled'>();
+    const wake = (): void => told.resolve('settled');
+    this.#waiting.add(wake);
+    const how = await withinMs(told.promise, limitMs);
     this.#waiting.delete(wake);
+    return how;
   }
 }

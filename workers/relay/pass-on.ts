@@ -12,6 +12,7 @@ import { costSoFar, endingOf, freeEnding, inputSoFar } from './ending';
 import { watchHold } from './extend';
 import type { Travelled } from './handle';
 import type { Answer, Journey } from './journey';
+import { keptOf } from './kept';
 import { tellFirstByte } from './live';
 import type { AnswerType, Meter } from './meter';
 import { meterOf } from './meter';
@@ -210,7 +211,9 @@ function meteredClose(
   const read = readingOf(end.meter);
   const { status } = answer.response;
   const ending = endingOf({ status, how: end.how, ...read }, journey);
-  return close(journey, answer, { ...ending, servedModel: read.reading.model });
+  const { account } = answer;
+  const kept = keptOf({ account, reading: read.reading, usage: ending.usage }, journey);
+  return close(journey, answer, { ...ending, ...kept, servedModel: read.reading.model });
 }
 
 function unserved(closing: Ending['closing']): Ending & { readonly servedModel: null } {

@@ -1,45 +1,37 @@
-// What accounts cost by day (UTC) beside what users paid: moves, attempts that nobody paid for, and
-// what the account is said to have cost. The wallets' objects bring it (ledger-batches.ts). What
-// users paid is in the rollups (usage.ts).
+// The columns of `account_days` and how a batch of the Ledger adds to them. The statement is run
+// among the others of its batch (ledger-batches.ts), under the same guard.
 
-import type { AccountId } from '../domain/ids';
-import type { Nanos } from '../domain/money';
-import { nanos } from '../domain/money';
-import type { Span } from '../domain/usage/timeline';
+import type { AccountDay } from '../domain/ledger/account-days';
 
-export interface AccountDayRow {
-  /** Unix ms at which the day begins. */
-  readonly day: number;
-  readonly accountId: AccountId;
-  readonly moves: number;
-  readonly movedNanos: Nanos;
-  readonly absorbedAttempts: number;
-  readonly absorbedNanos: Nanos;
-  /** What was absorbed is in it. */
-  readonly accountNanos: Nanos;
-}
+const KEY = ['day', 'account_id'] as const;
+const SUMS = [
+  'requests',
+  'moves',
+  'moved_nanos',
+  'absorbed_attempts',
+  'absorbed_nanos',
+  'account_nanos',
+] as const;
 
-const QUERY =
-  'SELECT day, account_id AS accountId, moves, moved_nanos AS movedNanos, ' +
-  'absorbed_attempts AS absorbedAttempts, absorbed_nanos AS absorbedNanos, ' +
-  'account_nanos AS accountNanos FROM account_days ' +
-  'WHERE day >= ?1 AND day < ?2 AND (?3 IS NULL OR account_id = ?3)';
+/** In the order of `accountDayValues`. */
+export const ACCOUNT_DAY_COLUMNS = [...KEY, ...SUMS] as const;
 
-/** Those of whole days in the range, of one account or of all. Throws as D1 does. */
-export async function readAccountDays(
-  d1: D1Database,
-  { startsAt, endsAt }: Span,
-  accountId: AccountId | null,
-): Promise<readonly AccountDayRow[]> {
-  const { results } = await d1
-    .withSession('first-primary')
-    .prepare(QUERY)
-    .bind(startsAt, endsAt, accountId)
-    .all<AccountDayRow>();
-  return results.map((row) => ({
-    ...row,
-    movedNanos: nanos(row.movedNanos),
-    absorbedNanos: nanos(row.absorbedNanos),
-    accountNanos: nanos(row.accountNanos),
-  }));
+/** What follows the insert: a day that is there already is added to. */
+export const ADD_TO_ACCOUNT_DAY =
+  `ON CONFLICT (${KEY.join(', ')}) DO UPDATE SET ` +
+  SUMS.map((name) => `${name} = account_days.${name} + excluded.${name}`).join(', ');
+
+/** One row of the parameter. */
+export function accountDayValues(day: AccountDay): readonly (string | number)[] {
+  const values: Readonly<Record<(typeof ACCOUNT_DAY_COLUMNS)[number], string | number>> = {
+    day: day.day,
+    account_id: day.accountId,
+    requests: day.requests,
+    moves: day.moves,
+    moved_nanos: day.movedNanos,
+    absorbed_attempts: day.absorbedAttempts,
+    absorbed_nanos: day.absorbedNanos,
+    account_nanos: day.accountNanos,
+  };
+  return ACCOUNT_DAY_COLUMNS.map((name) => values[name]);
 }

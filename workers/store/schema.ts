@@ -230,6 +230,27 @@ export const rollups = sqliteTable(
   ],
 );
 
+/** Sums per day (UTC) and account; statements add to a row, never set it. */
+export const accountDays = sqliteTable(
+  'account_days',
+  {
+    /** Unix ms at which the day begins. */
+    day: integer('day').notNull(),
+    accountId: text('account_id').$type<AccountId>().notNull(),
+    /** That it answered last. */
+    requests: integer('requests').notNull(),
+    /** Of these, of conversations whose cache another account had; and what that cost. */
+    moves: integer('moves').notNull(),
+    movedNanos: nanosColumn('moved_nanos').notNull(),
+    /** Its attempts that nobody got an answer of; and what they may have cost it. */
+    absorbedAttempts: integer('absorbed_attempts').notNull(),
+    absorbedNanos: nanosColumn('absorbed_nanos').notNull(),
+    /** What its answers are said to have cost it. */
+    accountNanos: nanosColumn('account_nanos').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.day, table.accountId] })],
+);
+
 /** The number of the last batch that a wallet's object has brought here. */
 export const ledgerCursor = sqliteTable('ledger_cursor', {
   walletId: text('wallet_id').$type<WalletId>().primaryKey(),

@@ -14,8 +14,8 @@ import { HOUR_MS } from '../../domain/time';
 import type { Figures } from '../../domain/usage/figures';
 import { addFigures, NO_FIGURES } from '../../domain/usage/figures';
 import type { Span } from '../../domain/usage/timeline';
-import type { AccountDayRow } from '../../store/account-days';
-import { readAccountDays } from '../../store/account-days';
+import type { AccountDayRow } from '../../store/account-day-reads';
+import { readAccountDays } from '../../store/account-day-reads';
 import { labelsOf, readUsage } from '../../store/usage';
 
 const DAY_MS = 24 * HOUR_MS;

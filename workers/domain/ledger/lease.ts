@@ -121,7 +121,13 @@ export function closedOf(call: SettleCall, row: Pick<RequestRow, 'opened' | 'adm
   const { cacheGroup, accountNanos } = call;
   const movedNanos = movedOf(call, row);
   return {
-    ...{ closing, usage, model, accountId, status, attempts, timings },
+    closing,
+    usage,
+    model,
+    accountId,
+    status,
+    attempts,
+    timings,
     ...keptIds(call),
     ...(cacheGroup === undefined ? {} : { cacheGroup }),
     ...(accountNanos === undefined ? {} : { accountNanos }),

@@ -167,7 +167,8 @@ function put(shelf: Shelf, thing: Thing): void {
   const { byId, order, most } = shelf;
   const known = byId.get(thing.id);
   if (known !== undefined) {
-    if (compare(known, thing) >= 0) return;
+    // Of one row the word that comes later is its correction.
+    if (compare(known, thing) > 0) return;
     order.splice(placeOf(order, known), 1);
     shelf.characters -= thing.id.length;
   }
