@@ -29,6 +29,11 @@ interface SmallestCall {
 const SMALLEST: Readonly<Record<AccountKind, (model: string) => SmallestCall>> = {
   anthropic: oneMessage,
   'anthropic-compatible': oneMessage,
+  aws: oneMessage,
+  bedrock: oneMessage,
+  'bedrock-mantle': oneMessage,
+  vertex: oneMessage,
+  foundry: oneMessage,
 };
 
 function oneMessage(model: string): SmallestCall {
