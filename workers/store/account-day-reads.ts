@@ -15,7 +15,7 @@ export interface AccountDayRow {
   readonly movedNanos: Nanos;
   readonly absorbedAttempts: number;
   readonly absorbedNanos: Nanos;
-  /** What was absorbed is in it. */
+  /** Of its answers; what was absorbed comes on top. */
   readonly accountNanos: Nanos;
 }
 

@@ -2,7 +2,6 @@
 // and against the kind. What each field takes by itself is the contract's to say.
 
 import { baseUrlOf } from './address';
-import { credentialProblem } from './credential';
 import { placeProblem, usualAddress } from './kinds';
 import type * as z from 'zod/mini';
 import { rowNumbers } from '../prices/shown';
@@ -15,6 +14,7 @@ import type { Result } from '../../domain/result';
 import { ok } from '../../domain/result';
 import type { AccountKind } from '../../domain/snapshot';
 import type { AccountChange, ManagedAccount } from '../../store/accounts';
+import { credentialProblem } from '../../upstreams/credential';
 
 type Changing = z.infer<typeof accounts.change.body>;
 type OwnPrice = NonNullable<Changing['ownPrices']>[number];

@@ -1,5 +1,5 @@
 // What accounts of a kind need and take beside what all have, and where they are called when nobody
-// says where. Whether an address may be called at all is address.ts's to say.
+// says where (reference: Anthropic wire facts §8). Whether an address may be called at all is address.ts's to say.
 
 import type { AccountKind } from '../../domain/snapshot';
 
@@ -30,7 +30,45 @@ const RULES: Readonly<Record<AccountKind, KindRules>> = {
     addressIn: () => 'https://api.anthropic.com',
   },
   'anthropic-compatible': { needs: [], takes: ['workspace'], addressIn: () => null },
+  aws: {
+    needs: ['region', 'workspace'],
+    takes: [],
+    addressIn: ({ region }) => inRegion(region, (name) => `aws-external-anthropic.${name}.api.aws`),
+  },
+  bedrock: {
+    needs: ['region'],
+    takes: [],
+    addressIn: ({ region }) => inRegion(region, (name) => `bedrock-runtime.${name}.amazonaws.com`),
+  },
+  'bedrock-mantle': {
+    needs: ['region'],
+    takes: [],
+    addressIn: ({ region }) => inRegion(region, (name) => `bedrock-mantle.${name}.api.aws`),
+  },
+  // The project is the credential's own unless another one is said.
+  vertex: {
+    needs: ['region'],
+    takes: ['project'],
+    addressIn: ({ region }) => inRegion(region, vertexHost),
+  },
+  // A resource is called a project here: it is what the account belongs to.
+  foundry: {
+    needs: ['project'],
+    takes: [],
+    addressIn: ({ project }) => inRegion(project, (name) => `${name}.services.ai.azure.com`),
+  },
 };
+
+function inRegion(name: string | null, hostOf: (name: string) => string): string | null {
+  return name === null ? null : `https://${hostOf(name)}`;
+}
+
+/** The global place, those that keep data in one (`us`, `eu`), and each region's own. */
+function vertexHost(region: string): string {
+  if (region === 'global') return 'aiplatform.googleapis.com';
+  const isMulti = region === 'us' || region === 'eu';
+  return isMulti ? `aiplatform.${region}.rep.googleapis.com` : `${region}-aiplatform.googleapis.com`;
+}
 
 /** What is wrong with the place, by field; null: nothing. */
 export function placeProblem(

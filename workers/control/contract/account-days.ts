@@ -15,7 +15,7 @@ const sums = {
   cacheHitShare: z.nullable(z.number()),
   /** What users were charged. */
   costNanos: nanos,
-  /** What the account is said to have cost: its own prices and factor, absorbed cost included. */
+  /** What its answers are said to have cost it; what was absorbed comes on top. */
   accountNanos: nanos,
   /** Conversations that came from another account with a warm cache, and what that cost. */
   moves: z.int(),
