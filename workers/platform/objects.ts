@@ -4,7 +4,7 @@ import type { WalletId } from '../domain/ids';
 import type { LedgerPort } from '../domain/ledger/calls';
 import type { LivePort } from '../domain/live';
 import type { Region } from '../domain/region';
-import type { PoolHealthPort, PoolPort } from '../domain/snapshot';
+import type { PoolPort } from '../domain/snapshot';
 import type { ThrottlePort } from '../domain/throttle/calls';
 
 /** An Egress object as callers see it: it makes the request that it is handed. */
@@ -30,12 +30,6 @@ export function ledgerOf(env: Env, walletId: WalletId, region: Region): LedgerPo
 export function poolOf(env: Env): PoolPort {
   const stub: unknown = env.POOL.get(env.POOL.idFromName(POOL_NAME));
   return stub as PoolPort;
-}
-
-/** The same object, for those who look after the accounts' health. */
-export function poolHealthOf(env: Env): PoolHealthPort {
-  const stub: unknown = env.POOL.get(env.POOL.idFromName(POOL_NAME));
-  return stub as PoolHealthPort;
 }
 
 /**

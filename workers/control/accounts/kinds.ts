@@ -67,7 +67,9 @@ function inRegion(name: string | null, hostOf: (name: string) => string): string
 function vertexHost(region: string): string {
   if (region === 'global') return 'aiplatform.googleapis.com';
   const isMulti = region === 'us' || region === 'eu';
-  return isMulti ? `aiplatform.${region}.rep.googleapis.com` : `${region}-aiplatform.googleapis.com`;
+  return isMulti
+    ? `aiplatform.${region}.rep.googleapis.com`
+    : `${region}-aiplatform.googleapis.com`;
 }
 
 /** What is wrong with the place, by field; null: nothing. */

@@ -6,7 +6,7 @@ import { changeOf, credentialOf } from './given';
 import { reseal } from './reseal';
 import { shown } from './shown';
 import { readStandings, resetStanding, standingIn } from './state';
-import { modelFor, tryAccount } from './trial';
+import { tryAccount } from './trial';
 import { commit } from '../commit';
 import type { AccountWithState } from '../contract/account-fields';
 import { accounts } from '../contract/accounts';
@@ -35,6 +35,7 @@ import {
   removeAccount,
 } from '../../store/accounts';
 import { loadSnapshot, raiseSnapshotVersion } from '../../store/snapshot';
+import { modelFor } from '../../upstreams/trial';
 
 /** Every isolate holds all of them, and every request ranks them. */
 const ACCOUNTS_MAX = 500;

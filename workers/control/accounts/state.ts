@@ -6,7 +6,7 @@ import type { AccountState, Mark, ResetCall } from '../../domain/health/calls';
 import { SECOND_MS } from '../../domain/time';
 import { causeOf, log } from '../../observe/log';
 import { withinMs } from '../../platform/clock';
-import { poolHealthOf } from '../../platform/objects';
+import { poolOf } from '../../platform/objects';
 
 /** A page does not wait longer for it. */
 const ANSWER_MS = 2 * SECOND_MS;
@@ -21,7 +21,7 @@ const NOT_KNOWN: Standing = { state: null, reasons: [], load: null };
 /** What Pool knows of all accounts; empty when it does not answer. Never throws. */
 export async function readStandings(env: Env): Promise<Standings> {
   try {
-    const states = await withinMs(poolHealthOf(env).states(), ANSWER_MS);
+    const states = await withinMs(poolOf(env).states(), ANSWER_MS);
     if (states !== 'late') return new Map(states.map((one) => [one.accountId, standingOf(one)]));
     log('states-unknown', { error: 'late' });
   } catch (error) {
@@ -33,7 +33,7 @@ export async function readStandings(env: Env): Promise<Standings> {
 /** Whether Pool has forgotten what held the account back. Never throws. */
 export async function resetStanding(env: Env, asked: ResetCall): Promise<boolean> {
   try {
-    const done = await withinMs(poolHealthOf(env).reset(asked), ANSWER_MS);
+    const done = await withinMs(poolOf(env).reset(asked), ANSWER_MS);
     if (done !== 'late') return true;
     log('reset-failed', { account: asked.accountId, error: 'late' });
   } catch (error) {
