@@ -280,6 +280,10 @@ describe('a test call', () => {
       retryAfter: null,
       rateLimits: { 'anthropic-ratelimit-requests-remaining': '49' },
       error: null,
+      url: 'https://upstream.example.com/claude/v1/messages',
+      detail: null,
+      headers: { 'content-type': 'application/json', 'request-id': 'req_upstream' },
+      body: '{"usage":{"output_tokens":1}}',
     });
     const [url, init] = spy.mock.calls[0] ?? [];
     expect(url).toBe('https://upstream.example.com/claude/v1/messages');

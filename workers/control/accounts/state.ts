@@ -1,7 +1,8 @@
 // How accounts stand, for people: what Pool knows, in words. Pool not answering fails no page: then
 // nothing is known.
 
-import type { AccountWithState, HeldBack } from '../contract/account-fields';
+import type { AccountWithState } from '../contract/account-fields';
+import type { HeldBack } from '../contract/account-standing';
 import type { AccountState, Mark, ResetCall } from '../../domain/health/calls';
 import { SECOND_MS } from '../../domain/time';
 import { causeOf, log } from '../../observe/log';

@@ -1,4 +1,4 @@
-// What an upstream account is made of in the API: what an admin sets, what is shown, how it stands.
+// What an upstream account is made of in the API: what an admin sets, what is shown.
 // What a kind needs and takes of it is ../accounts/kinds.ts's to say.
 
 import * as z from 'zod/mini';
@@ -6,6 +6,7 @@ import { REGIONS } from '../../domain/region';
 import { ACCOUNT_KINDS } from '../../domain/snapshot';
 import { id, instant, label, nanos, positiveNanos, timeZone } from './fields';
 import { ownPrice, shownOwnPrice } from './prices';
+import { standing } from './account-standing';
 
 const WEIGHT_MAX = 1_000;
 const PRIORITY_MAX = 1_000;
@@ -159,33 +160,6 @@ const told = {
 
 export const account = z.strictObject(told);
 export type Account = z.infer<typeof account>;
-
-/** What holds an account, or a part of it, back. */
-const heldBack = z.strictObject({
-  state: z.enum(['cooling', 'out', 'open', 'elsewhere']),
-  /** In words. */
-  reason: z.string(),
-  /** As a request's attempts name it. */
-  failure: z.string(),
-  /** What is held back of the account: all of it, a family of models, … */
-  of: z.enum(['account', 'family', 'model', 'provider', 'colo']),
-  /** Which one; null: the account itself. */
-  subject: z.nullable(z.string()),
-  since: instant,
-  /** null: until a probe succeeds, or a reset. */
-  until: z.nullable(instant),
-});
-export type HeldBack = z.infer<typeof heldBack>;
-
-/** How an account stands, as Pool knows it. */
-export const standing = {
-  /** `ready`: nothing holds back the whole of it. null: Pool has not said. */
-  state: z.nullable(z.enum(['ready', 'cooling', 'out', 'open', 'elsewhere'])),
-  /** What holds back the whole first, then what holds back a part. */
-  reasons: z.array(heldBack),
-  /** Counted over all isolates: approximate, rather too high. null: Pool has not said. */
-  load: z.nullable(z.strictObject({ inFlight: z.int(), dayNanos: nanos, monthNanos: nanos })),
-} as const;
 
 export const accountWithState = z.strictObject({ ...told, ...standing });
 export type AccountWithState = z.infer<typeof accountWithState>;

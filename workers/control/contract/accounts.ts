@@ -17,8 +17,22 @@ const trial = z.strictObject({
   status: z.nullable(z.int()),
   latencyMs: z.int(),
   failure: z.nullable(
-    z.enum(['unreachable', 'timeout', 'address-not-allowed', 'credential-unreadable', 'redirect']),
+    z.enum([
+      'unreachable',
+      'timeout',
+      'address-not-allowed',
+      'credential-unreadable',
+      'credential-unusable',
+      'not-sendable',
+      'token-refused',
+      'token-unreachable',
+      'redirect',
+    ]),
   ),
+  /** Where it was sent; null: nothing was. */
+  url: z.nullable(z.string()),
+  /** Why it could not be made, in words; null: it could. */
+  detail: z.nullable(z.string()),
   /** The upstream's own id of the call. */
   upstreamRequestId: z.nullable(z.string()),
   /** Its last four characters. */
@@ -30,6 +44,10 @@ const trial = z.strictObject({
   error: z.nullable(
     z.strictObject({ type: z.nullable(z.string()), message: z.nullable(z.string()) }),
   ),
+  /** The other headers of the answer, but cookies. */
+  headers: z.record(z.string(), z.string()),
+  /** The beginning of its body; null: it had none. */
+  body: z.nullable(z.string()),
 });
 export type Trial = z.infer<typeof trial>;
 
