@@ -89,6 +89,8 @@ export interface SnapshotAccount {
   readonly costFactor: Factor;
   /** What the account is said to cost for these models, before `costFactor`. */
   readonly ownPrices: readonly PriceRow[];
+  /** An admin has said that a host may be called which is not the kind's own; absent: no. */
+  readonly allowsOtherHost?: boolean;
 }
 
 /** An account on which nothing is set but what it must have. */
