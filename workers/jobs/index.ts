@@ -8,6 +8,7 @@ import { replayLateSettles } from '../store/late-settles';
 import { deliverStale } from '../store/outbox';
 import { pruneRequests } from '../store/requests';
 import { snapshotVersion } from '../store/snapshot';
+import { sumUsage } from '../store/usage-sums';
 import { forgetDeleted } from '../store/user-changes';
 
 /** One line of the log; see observe/log.ts. */
@@ -29,6 +30,7 @@ const JOBS: readonly Job[] = [
   { name: 'late-settles', run: settleLate },
   { name: 'snapshot', run: comparePool },
   { name: 'request-log', run: pruneLog },
+  { name: 'usage-sums', run: sumUp },
   { name: 'deleted-users', run: forgetUsers },
   { name: 'kept-answers', run: pruneKept },
 ];
@@ -70,6 +72,10 @@ async function comparePool(env: Env): Promise<void> {
 
 async function pruneLog(env: Env, { now }: Tick): Promise<void> {
   await pruneRequests(env.DB, now);
+}
+
+async function sumUp(env: Env, { now }: Tick): Promise<void> {
+  await sumUsage(env.DB, now);
 }
 
 async function forgetUsers(env: Env, { now }: Tick): Promise<void> {
