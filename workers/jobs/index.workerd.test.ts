@@ -88,6 +88,7 @@ describe('the cron', () => {
       'job-failed outbox',
       'job-failed request-log',
       'job-failed snapshot',
+      'job-failed usage-sums',
     ]);
   });
 
