@@ -73,8 +73,8 @@ export function seedData({ seed, endAt, users, requests }) {
     })),
     requests: logged,
     rollups: quarters.map(rollupOf),
-    usage_totals: BLOCK_HOURS.flatMap((hours) => summed(quarters, blockOf(hours))).map(rollupOf),
-    usage_days: summed(quarters, dayOf).map(rollupOf),
+    usage_totals: BLOCK_HOURS.flatMap((hours) => summed(quarters, blockOf(hours))).map(sumOf),
+    usage_days: summed(quarters, dayOf).map(sumOf),
   };
 }
 
@@ -338,4 +338,12 @@ function rollupOf({ row, total, first }) {
     total_histogram: JSON.stringify(total),
     first_byte_histogram: JSON.stringify(first),
   };
+}
+
+/** Of what is made of rollups only buckets that count something are kept. @param {Sum} sum */
+function sumOf({ row, total, first }) {
+  /** @param {readonly number[]} histogram */
+  const kept = (histogram) =>
+    JSON.stringify(Object.fromEntries([...histogram.entries()].filter(([, count]) => count > 0)));
+  return { ...row, total_histogram: kept(total), first_byte_histogram: kept(first) };
 }

@@ -153,7 +153,7 @@ const counts = {
   costNanos: nanosColumn('cost_nanos').notNull(),
 } as const;
 
-/** JSON arrays of counts, one a bucket: whole duration, and time to the first byte. */
+/** JSON of counts by bucket (sum-columns.ts): whole duration, and time to the first byte. */
 const histograms = {
   totalHistogram: text('total_histogram').notNull(),
   firstByteHistogram: text('first_byte_histogram').notNull(),

@@ -6,7 +6,7 @@
 import { HOUR_MS, MINUTE_MS } from '../domain/time';
 import { BLOCK_HOURS } from '../domain/usage/blocks';
 import { FINE_CLOSINGS } from '../domain/usage/figures';
-import { addingTo, HISTOGRAMS, SUMS } from './sum-columns';
+import { addingTo, HISTOGRAMS, objectOf, SUMS } from './sum-columns';
 
 /** By then nearly every batch of an hour is there: what comes later costs more rows. */
 const BEHIND_MS = 15 * MINUTE_MS;
@@ -25,24 +25,29 @@ export const ERRORS = `CASE WHEN closing IN (${FINE}) THEN 0 ELSE requests END`;
 const OF_ALL = ['model', 'account_id', 'closing'] as const;
 const TOTALS_KEY = ['hours', 'starts_at', ...OF_ALL] as const;
 const ADD_TOTALS = insertInto('usage_totals', [...TOTALS_KEY, ...SUMS]);
-const TO_TOTALS = addingTo('usage_totals', TOTALS_KEY);
+const TO_TOTALS = addingTo('usage_totals', TOTALS_KEY, { form: 'object' });
 
 const OF_ONE = ['user_id', 'key_id'] as const;
 const DAYS_KEY = ['day', ...OF_ONE] as const;
 const DAYS_SUMS = ['errors', ...SUMS] as const;
 const ADD_DAYS = insertInto('usage_days', [...DAYS_KEY, ...DAYS_SUMS]);
-const TO_DAYS = addingTo('usage_days', DAYS_KEY, DAYS_SUMS);
+const TO_DAYS = addingTo('usage_days', DAYS_KEY, { sums: DAYS_SUMS, form: 'object' });
 
 const PLAIN = [...SUMS, ...HISTOGRAMS].join(', ');
+/** Of rollups, with histograms as they are kept here. */
+const CHANGED = [
+  ...SUMS,
+  ...HISTOGRAMS.map((name) => objectOf(`SELECT key, value FROM json_each(${name})`)),
+].join(', ');
 const SUMMED = SUMS.map((name) => `sum(${name}) AS ${name}`).join(', ');
 
 /** Statements that add those of `rows` (a query of rollups) that are before the mark. */
 export function lateAdditions(rows: string): readonly string[] {
   return [
     `${ADD_TOTALS} SELECT block.value, ${startOf('slot', 'block.value')}, ${OF_ALL.join(', ')}, ` +
-      `${PLAIN} FROM (${rows}) CROSS JOIN json_each('${JSON.stringify(BLOCK_HOURS)}') AS block ` +
+      `${CHANGED} FROM (${rows}) CROSS JOIN json_each('${JSON.stringify(BLOCK_HOURS)}') AS block ` +
       `WHERE slot < ${MARK} ${TO_TOTALS}`,
-    `${ADD_DAYS} SELECT ${startOf('slot', '24')}, ${OF_ONE.join(', ')}, ${ERRORS}, ${PLAIN} ` +
+    `${ADD_DAYS} SELECT ${startOf('slot', '24')}, ${OF_ONE.join(', ')}, ${ERRORS}, ${CHANGED} ` +
       `FROM (${rows}) WHERE slot < ${MARK} ${TO_DAYS}`,
   ];
 }
@@ -128,11 +133,11 @@ function histogramsOf(table: string, key: readonly string[]): string {
     `part.slot < whole.hour + ${HOUR_MS}`,
   ].join(' AND ');
   const [name, ...how] = table.split(' ');
-  return HISTOGRAMS.map(
-    (histogram) =>
-      '(SELECT json_group_array(count ORDER BY bucket) FROM (' +
-      'SELECT bucket.key AS bucket, sum(bucket.value) AS count ' +
-      `FROM ${[name, 'AS part', ...how].join(' ')}, json_each(part.${histogram}) AS bucket ` +
-      `WHERE ${alike} GROUP BY bucket.key))`,
+  const from = [name, 'AS part', ...how].join(' ');
+  return HISTOGRAMS.map((histogram) =>
+    objectOf(
+      'SELECT bucket.key AS key, bucket.value AS value ' +
+        `FROM ${from}, json_each(part.${histogram}) AS bucket WHERE ${alike}`,
+    ),
   ).join(', ');
 }

@@ -77,9 +77,7 @@ describe('sums of usage', () => {
       { day, user_id: 'u', key_id: 'k', requests: 24, errors: 0, cost_nanos: 192 },
       { day: day + DAY_MS, requests: 6, cost_nanos: 48 },
     ]);
-    expect(JSON.parse(String(days[0]?.['total_histogram']))).toEqual(
-      Array.from({ length: 84 }, (_, n) => (n === 9 ? 24 : 0)),
-    );
+    expect(days[0]?.['total_histogram']).toBe('{"9":24}');
   });
 
   it('take in what comes late and what is corrected, as if they were made only then', async () => {
