@@ -194,6 +194,15 @@ export function changeKey(
   ];
 }
 
+/** Holds while the key is not deleted: what is deleted never comes back. */
+export function keyIsThere(db: Database, id: KeyId): Condition {
+  const row = db
+    .select({ one: sql`1` })
+    .from(keys)
+    .where(and(eq(keys.id, id), ne(keys.status, 'deleted')));
+  return sql`EXISTS ${row}`;
+}
+
 /** Holds while the key is not deleted and its text is the one with this hash. */
 export function keyIsStill(db: Database, { id, hash }: Pick<KeyRow, 'id' | 'hash'>): Condition {
   const row = db

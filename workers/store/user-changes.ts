@@ -159,6 +159,18 @@ export function deleteKeysOf(db: Database, userId: UserId, { now, when }: Writin
     .where(and(eq(keys.userId, userId), ne(keys.status, 'deleted'), when));
 }
 
+/** Holds while somebody has this role and is not deleted: whoever is, never comes back. */
+export function userIsStill(
+  db: Database,
+  { id, role }: Pick<ManagedUser, 'id' | 'role'>,
+): Condition {
+  const row = db
+    .select({ one: sql`1` })
+    .from(users)
+    .where(and(eq(users.id, id), eq(users.role, role), ne(users.status, 'deleted')));
+  return sql`EXISTS ${row}`;
+}
+
 /** Holds while somebody else is an active admin. */
 export function anotherAdmin(db: Database, userId: UserId): Condition {
   const others = db

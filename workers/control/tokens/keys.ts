@@ -24,6 +24,7 @@ import {
   findKey,
   findKeyOwner,
   keyIsStill,
+  keyIsThere,
   listKeys,
 } from '../../store/key-changes';
 
@@ -87,7 +88,7 @@ export async function keyOf(
 ): Promise<Result<ManagedKey, RelayError>> {
   const { id = '' } = visit.parameters;
   const key = isId('key', id) ? await findKey(visit.env.DB, id, whose) : null;
-  return key === null ? fail({ kind: 'not-found', what: visit.url.pathname }) : ok(key);
+  return key === null ? fail(notFound(visit)) : ok(key);
 }
 
 /** Who keys of the user with this id belong to; 404 where there is none. */
@@ -96,7 +97,11 @@ export async function ownerOf(
   userId: string,
 ): Promise<Result<KeyOwner, RelayError>> {
   const owner = isId('user', userId) ? await findKeyOwner(visit.env.DB, userId) : null;
-  return owner === null ? fail({ kind: 'not-found', what: visit.url.pathname }) : ok(owner);
+  return owner === null ? fail(notFound(visit)) : ok(owner);
+}
+
+function notFound({ url }: Pick<Call, 'url'>): RelayError {
+  return { kind: 'not-found', what: url.pathname };
 }
 
 /** The key without its text, which nobody has. */
@@ -145,6 +150,8 @@ export async function alterKey(
   const after = tokenOf({ ...key, ...change });
   return commit(visit, {
     audit: { targetId: key.id, before: tokenOf(key), after },
+    only: (db) => keyIsThere(db, key.id),
+    otherwise: notFound(visit),
     parts: (db, when) => changeKey(db, key.id, { change, now: visit.now, when }),
     push: { wallets: [key.walletId] },
     reply: { body: after },
@@ -159,6 +166,8 @@ export async function removeKey(
   const change = { status: 'deleted' } as const;
   return commit(visit, {
     audit: { targetId: key.id, before: tokenOf(key) },
+    only: (db) => keyIsThere(db, key.id),
+    otherwise: notFound(visit),
     parts: (db, when) => changeKey(db, key.id, { change, now: visit.now, when }),
     push: { wallets: [key.walletId] },
     reply: { body: undefined },

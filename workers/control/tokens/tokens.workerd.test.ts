@@ -1,7 +1,7 @@
 // API keys through their routes, with real Ledger objects behind them.
 
 import { env } from 'cloudflare:workers';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Somebody } from '../../../tests/workerd/control-world';
 import {
   codeOf,
@@ -11,6 +11,7 @@ import {
   read,
   withBearer,
 } from '../../../tests/workerd/control-world';
+import { beforeNextBatch } from '../../../tests/workerd/meanwhile';
 import { parseKey } from '../../domain/keys/format';
 import { sha256 } from '../../platform/digest';
 import { ledgerOf } from '../../platform/objects';
@@ -27,6 +28,10 @@ interface Made {
   readonly key: string | null;
   readonly replayed?: true;
 }
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 async function made(who: Somebody, body: unknown = { name: 'laptop' }): Promise<Made> {
   return read<Made>(await who.call('POST', '/api/tokens', { body }), 201);
@@ -188,6 +193,23 @@ describe('a key', () => {
     }
     const keys = await Promise.all(done.map((response) => read<Made>(response)));
     expect(await opens(keys.at(-1)?.key ?? '')).toBe('opens');
+  });
+
+  it.each([
+    ['POST', '/enable', undefined],
+    ['PATCH', '', { name: 'other' }],
+    ['POST', '/rotate', {}],
+    ['DELETE', '', undefined],
+  ])('that was deleted meanwhile does not come back by %s %s', async (method, end, body) => {
+    const who = await newPerson();
+    const { token, key } = await made(who);
+    const path = `/api/tokens/${token.id}`;
+    beforeNextBatch(() => who.call('DELETE', path));
+    const late = await who.call(method, `${path}${end}`, body === undefined ? {} : { body });
+    expect([method, end, late.status]).toEqual([method, end, end === '/rotate' ? 409 : 404]);
+    expect((await who.call('GET', path)).status).toBe(404);
+    expect(await opens(key ?? '')).not.toBe('opens');
+    expect(await auditOf(token.id)).toHaveLength(2);
   });
 
   it('tells what it has used, also while it is disabled', async () => {

@@ -17,6 +17,8 @@ import type { Result } from '../../domain/result';
 import { fail, ok } from '../../domain/result';
 import { causeOf } from '../../observe/log';
 import { randomBytes } from '../../platform/random';
+import type { Database } from '../../store/db';
+import { bothHold } from '../../store/db';
 import { pushWallet } from '../../store/outbox';
 import type { ManagedUser, UserChange } from '../../store/user-changes';
 import {
@@ -27,6 +29,7 @@ import {
   findUser,
   limitWallet,
   listUsers,
+  userIsStill,
 } from '../../store/user-changes';
 import { putUser } from '../../store/users';
 import { addWallet } from '../../store/wallets';
@@ -115,7 +118,7 @@ async function change(visit: Visit<typeof users.change>): Promise<Outcome<typeof
   return unlessTaken(() =>
     commit(visit, {
       audit: { targetId: before.id, before: shown(before), after },
-      ...(losesAdmin ? notTheLast(before) : {}),
+      ...(losesAdmin ? notTheLast(before) : asRead(before)),
       parts: (db, when) => [
         ...changeUser(db, before.id, { change: set, now, when }),
         ...(walletLimits === undefined
@@ -139,7 +142,7 @@ async function move(
   const { now } = visit;
   return commit(visit, {
     audit: { targetId: before.id, before: shown(before), after },
-    ...(status === 'suspended' ? notTheLast(before) : {}),
+    ...(status === 'suspended' ? notTheLast(before) : asRead(before)),
     parts: (db, when) => [
       ...changeUser(db, before.id, { change: { status }, now, when }),
       ...(status === 'suspended' ? [endLogins(db, before.id, { now, when, by: 'suspended' })] : []),
@@ -154,18 +157,20 @@ async function setPassword(
 ): Promise<Outcome<typeof users.password>> {
   const found = await changeable(visit);
   if (!found.ok) return found;
-  const { id } = found.value;
+  const before = found.value;
+  const { id } = before;
   const hash = await hashed(visit, visit.body.password);
   if (!hash.ok) return hash;
   const password = hash.value;
   const { now } = visit;
   return commit(visit, {
     audit: { targetId: id },
+    ...asRead(before),
     parts: (db, when) => [
       ...changeUser(db, id, { change: { password }, now, when }),
       endLogins(db, id, { now, when, by: 'password' }),
     ],
-    push: { wallets: [found.value.wallet.id] },
+    push: { wallets: [before.wallet.id] },
     reply: { body: undefined },
   });
 }
@@ -199,14 +204,26 @@ async function remove(visit: Acting<typeof users.delete>): Promise<Outcome<typeo
   });
 }
 
-/** An admin may go only while there is another. */
-function notTheLast({ id, role }: ManagedUser) {
+type Holding = Pick<ManagedUser, 'id' | 'role'>;
+
+/** What was decided by somebody's role is done only while it is that, and never to the deleted. */
+function asRead(before: Holding) {
   return {
-    ...(role === 'admin'
-      ? { only: (db: Parameters<typeof anotherAdmin>[0]) => anotherAdmin(db, id) }
-      : {}),
-    otherwise: { code: 'last-admin' } as const,
-  };
+    only: (db: Database) => userIsStill(db, before),
+    otherwise: {
+      kind: 'conflict',
+      what: 'Somebody else changed this user meanwhile. Look again.',
+    },
+  } as const;
+}
+
+/** An admin may go only while there is another. */
+function notTheLast(before: Holding) {
+  if (before.role !== 'admin') return asRead(before);
+  return {
+    only: (db: Database) => bothHold(userIsStill(db, before), anotherAdmin(db, before.id)),
+    otherwise: { code: 'last-admin' },
+  } as const;
 }
 
 /** Only an admin in person makes or changes admins: no token raises itself, or takes a login. */
