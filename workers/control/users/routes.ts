@@ -2,7 +2,7 @@
 // the last active admin stays one.
 
 import { commit } from '../commit';
-import type { Endpoint } from '../contract/endpoint';
+import type { Endpoint, Role } from '../contract/endpoint';
 import type { User } from '../contract/users';
 import { users } from '../contract/users';
 import { hashed } from '../passwords';
@@ -226,9 +226,12 @@ function notTheLast(before: Holding) {
   } as const;
 }
 
-/** Only an admin in person makes or changes admins: no token raises itself, or takes a login. */
-function checkRole({ actor }: Pick<Visit<typeof users.create>, 'actor'>, role: string) {
-  return role === 'admin' && actor.kind !== 'person' ? refused('beyond-own-rights') : null;
+/**
+ * Only an admin in person makes or changes those who see everything, admins and viewers: a token
+ * with one scope would else make itself a login that opens all others.
+ */
+function checkRole({ actor }: Pick<Visit<typeof users.create>, 'actor'>, role: Role) {
+  return actor.kind !== 'person' && role !== 'user' ? refused('beyond-own-rights') : null;
 }
 
 /** Somebody whom this actor may change. */

@@ -195,14 +195,18 @@ describe('a service token', () => {
     expect([late.status, await codeOf(late)]).toEqual([409, 'conflict']);
   });
 
-  it('manages users, but makes no admin and takes over none', async () => {
-    const boss = await admin();
+  it('manages users, but makes nobody who sees everything, and takes over none', async () => {
+    const [boss, viewer] = [await admin(), await newPerson({ role: 'viewer' })];
+    const user = await newPerson();
     const service = withBearer(await newServiceToken(['write:users']));
     const body = { email: 'by-token@example.com', name: 'n' };
     await read(await service('POST', '/admin/users', { body }), 201);
     const path = `/admin/users/${boss.userId}`;
     const tries: readonly (readonly [string, string, unknown])[] = [
       ['POST', '/admin/users', { email: 'boss2@example.com', name: 'n', role: 'admin' }],
+      ['POST', '/admin/users', { email: 'eyes@example.com', name: 'n', role: 'viewer' }],
+      ['PATCH', `/admin/users/${user.userId}`, { role: 'viewer' }],
+      ['POST', `/admin/users/${viewer.userId}/password`, { password: 'now it is mine' }],
       ['PATCH', path, { email: 'mine@example.com' }],
       ['POST', `${path}/password`, { password: 'now it is mine' }],
       ['POST', `${path}/suspend`, undefined],
