@@ -98,14 +98,21 @@ async function change(
   const found = await accountOf(visit);
   if (!found.ok) return found;
   const account = found.value;
-  const { name, baseUrl, weight, priority, group, models, status } = visit.body;
+  const { name, baseUrl, credential, weight, priority, group, models, status } = visit.body;
   const isTheirs = account.origin === 'environment';
-  if (isTheirs && (name !== undefined || baseUrl !== undefined)) {
+  if (isTheirs && [name, baseUrl, credential].some((value) => value !== undefined)) {
     return refused('given-by-environment');
   }
   const address = baseUrl === undefined ? null : baseUrlOf(baseUrl, account.kind, visit);
   if (address !== null && !address.ok) return address;
+  const isElsewhere =
+    address !== null && new URL(address.value).origin !== new URL(account.baseUrl).origin;
+  // Else whoever may change accounts has a credential sent to wherever it can be read.
+  if (isElsewhere && credential === undefined) {
+    return refused('not-valid', { fields: { credential: 'is needed: baseUrl is another host' } });
+  }
   return changed(visit, account, {
+    ...(credential === undefined ? {} : await sealed(visit, account, credential)),
     ...(name === undefined ? {} : { name }),
     ...(address === null ? {} : { baseUrl: address.value }),
     ...(weight === undefined ? {} : { weight }),
@@ -123,9 +130,15 @@ async function replaceCredential(
   if (!found.ok) return found;
   const account = found.value;
   if (account.origin === 'environment') return refused('given-by-environment');
-  const { masterKeys } = visit.config;
-  const credential = await seal(visit.body.credential, { masterKeys, accountId: account.id });
-  return changed(visit, account, { credential });
+  return changed(visit, account, await sealed(visit, account, visit.body.credential));
+}
+
+async function sealed(
+  { config: { masterKeys } }: Pick<Call, 'config'>,
+  { id: accountId }: Pick<ManagedAccount, 'id'>,
+  credential: string,
+): Promise<Pick<ManagedAccount, 'credential'>> {
+  return { credential: await seal(credential, { masterKeys, accountId }) };
 }
 
 type Changing =

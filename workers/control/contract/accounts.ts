@@ -114,10 +114,12 @@ export const accounts = {
     method: 'PATCH',
     path: '/admin/accounts/{id}',
     access: writes('accounts'),
-    summary: 'Changes name, address, weight, priority, group, models or status.',
+    summary: 'Changes an account; a move to another host takes the credential for it along.',
     body: z.strictObject({
       name: z.optional(label),
       baseUrl: z.optional(z.string().check(z.maxLength(500))),
+      /** Needed where `baseUrl` names another host: no host is sent what was given for another. */
+      credential: z.optional(credential),
       ...choices,
     }),
     answer: account,
