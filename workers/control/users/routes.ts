@@ -12,6 +12,7 @@ import type { Acting, Outcome, Route, Visit } from '../visit';
 import { on } from '../visit';
 import type { RelayError } from '../../domain/errors';
 import { ID_RANDOM_BYTES, isId, newId } from '../../domain/ids';
+import type { LimitSet } from '../../domain/limits/limit-set';
 import { regionOfContinent } from '../../domain/region';
 import type { Result } from '../../domain/result';
 import { fail, ok } from '../../domain/result';
@@ -110,8 +111,12 @@ async function change(visit: Visit<typeof users.change>): Promise<Outcome<typeof
   const { walletLimits, ...rest } = visit.body;
   const refusal = checkRole(visit, rest.role ?? before.role);
   if (refusal !== null) return refusal;
+  if (walletLimits?.budgets !== undefined) {
+    const why = 'budgets of a wallet are its user’s own to set and to lift; set them in `limits`';
+    return refused('not-valid', { fields: { 'walletLimits.budgets': why } });
+  }
   const set = given(rest);
-  const wallet = { ...before.wallet, limits: walletLimits ?? before.wallet.limits };
+  const wallet = { ...before.wallet, limits: walletLimitsOf(before, walletLimits) };
   const after = shown({ ...before, ...set, wallet });
   const losesAdmin = before.role === 'admin' && after.role !== 'admin';
   const { now } = visit;
@@ -129,6 +134,13 @@ async function change(visit: Visit<typeof users.change>): Promise<Outcome<typeof
       reply: { body: after },
     }),
   );
+}
+
+/** Those that an admin sets; the budgets among them are the user's (credits/own.ts) and stay. */
+function walletLimitsOf({ wallet }: ManagedUser, limits: LimitSet | undefined): LimitSet {
+  const { budgets } = wallet.limits;
+  if (limits === undefined) return wallet.limits;
+  return budgets === undefined ? limits : { ...limits, budgets };
 }
 
 async function move(
