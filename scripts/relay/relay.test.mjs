@@ -103,6 +103,11 @@ describe('what is shown', () => {
     expect(lines({ name: '\u0007' })).toBe('name  \uFFFD');
   });
 
+  it('is a number where it is no date, and the rest of the list with it', () => {
+    const items = [{ expiresAt: 9e15 }, { expiresAt: Date.UTC(2027, 0, 1) }];
+    expect(table(['expiresAt'], items)).toBe('EXPIRES\n9000000000000000\n2027-01-01 00:00:00');
+  });
+
   it.each([
     [0, '$0.00'],
     [1, '$0.000000001'],

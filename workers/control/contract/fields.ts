@@ -30,8 +30,14 @@ export const tags = z
 /** Whole nano-dollars, signed. zod's `int` is a safe integer. */
 export const nanos = z.int();
 export const positiveNanos = z.int().check(z.positive());
+/** The end of the year 9999: later is no date, and whoever shows one would fail. */
+const INSTANT_MAX = 253_402_300_799_999;
 /** Unix ms. */
-export const instant = z.int().check(z.nonnegative());
+export const instant = z.int().check(z.nonnegative(), z.maximum(INSTANT_MAX));
+/** Unix ms, in a query. */
+export const moment = z.optional(
+  z.coerce.number().check(z.int(), z.nonnegative(), z.maximum(INSTANT_MAX)),
+);
 
 /**
  * Limits of `holder` (ledger.md §5 of the design); `{}` limits nothing. By its title the API's

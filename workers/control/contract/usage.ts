@@ -5,15 +5,7 @@ import * as z from 'zod/mini';
 import { CLOSINGS } from '../../domain/ledger/calls';
 import { GRANULARITIES, RANGE_WORDS } from '../../domain/usage/timeline';
 import { endpoint, reads } from './endpoint';
-import { id, instant, nanos, timeZone } from './fields';
-
-/** The end of the year 9999: later is no date. */
-const INSTANT_MAX = 253_402_300_799_999;
-
-/** Unix ms, in a query. */
-export const moment = z.optional(
-  z.coerce.number().check(z.int(), z.nonnegative(), z.maximum(INSTANT_MAX)),
-);
+import { id, instant, moment, nanos, timeZone } from './fields';
 
 export const tokenCounts = z.strictObject({
   input: z.int(),

@@ -110,6 +110,8 @@ describe('making a key', () => {
     [{ name: 'n', limits: { unheard: 1 } }, 'limits'],
     [{ name: 'n', expiresAt: 1 }, 'expiresAt'],
     [{ name: 'n', expiresAt: 1.5 }, 'expiresAt'],
+    // No date: its holder and whoever lists it could not be shown it.
+    [{ name: 'n', expiresAt: 8_640_000_000_000_001 }, 'expiresAt'],
     [{ name: 'n', tags: ['x'.repeat(65)] }, 'tags[0]'],
     [{ name: 'n', whenClientLeaves: 'ignore' }, 'whenClientLeaves'],
   ])('with %o is refused and names the field', async (body, field) => {
