@@ -4,6 +4,7 @@
 import type { Endpoint } from '../contract/endpoint';
 import type { adminKeys, Token, tokens } from '../contract/tokens';
 import { commit } from '../commit';
+import { askLedger } from '../credits/balance';
 import type { Refused } from '../refusals';
 import { refused } from '../refusals';
 import type { Acting, Call, Outcome } from '../visit';
@@ -15,7 +16,6 @@ import { beyondRights } from '../../domain/limits/rights';
 import type { Result } from '../../domain/result';
 import { fail, ok } from '../../domain/result';
 import { mintKey } from '../../platform/digest';
-import { ledgerOf } from '../../platform/objects';
 import { randomBytes } from '../../platform/random';
 import type { KeyChange, KeyFilter, KeyOwner, ManagedKey } from '../../store/key-changes';
 import {
@@ -26,9 +26,12 @@ import {
   keyIsStill,
   keyIsThere,
   listKeys,
+  mayHaveKey,
 } from '../../store/key-changes';
 
 const PAGE_ITEMS = 50;
+/** Of one user: each is a row in D1 and in the wallet's object. */
+const KEYS_MAX = 1_000;
 
 type Making = typeof tokens.create | typeof adminKeys.create;
 type Altering =
@@ -129,6 +132,8 @@ export async function makeKey(
   const token = tokenOf({ ...given, ...state });
   return commit(visit, {
     audit: { targetId: id, after: token },
+    only: (db) => mayHaveKey(db, userId, KEYS_MAX),
+    otherwise: { kind: 'conflict', what: `There are ${KEYS_MAX} keys already. Delete one first.` },
     parts: (db, when) => addKey(db, { ...given, hash, tagVersion }, { now: visit.now, when }),
     push: { wallets: [walletId] },
     reply: { body: { token, key } },
@@ -201,10 +206,10 @@ export async function rotateKey(
 
 /** What the key has used; read from its wallet's Ledger. */
 export async function usageOfKey(visit: Call, key: ManagedKey) {
-  const ledger = ledgerOf(visit.env, key.walletId, key.region);
-  const info = await ledger.keyFigures({ keyId: key.id });
+  const info = await askLedger(visit, key, (ledger) => ledger.keyFigures({ keyId: key.id }));
   if (!info.ok) return info;
-  const { requests, usedNanos, overrunNanos = 0, limits = [] } = info.value;
+  if (!info.value.ok) return info.value;
+  const { requests, usedNanos, overrunNanos = 0, limits = [] } = info.value.value;
   return ok({ body: { requests, usedNanos, overrunNanos, limits: [...limits] } });
 }
 

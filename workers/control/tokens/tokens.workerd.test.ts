@@ -148,6 +148,40 @@ describe('making a key', () => {
   });
 });
 
+describe('the keys of one user', () => {
+  it('are at most a thousand; one more takes the place of one that was deleted', async () => {
+    const who = await newPerson();
+    const { token } = await made(who);
+    await env.DB.prepare(
+      `INSERT INTO keys SELECT 'key_' || n.value || keys.id, wallet_id, user_id, name, hash || n.value,
+        previous_hash, previous_until, tag_version, status, expires_at, version, created_at, limits,
+        when_client_leaves, tags FROM keys, json_each(?) AS n WHERE keys.id = ?`,
+    )
+      .bind(JSON.stringify(Array.from({ length: 998 }, (_, index) => index)), token.id)
+      .run();
+    const body = { name: 'one more' };
+    const headers = { 'idempotency-key': 'one-more' };
+    const answers = await Promise.all([
+      who.call('POST', '/api/tokens', { body, headers }),
+      who.call('POST', '/api/tokens', { body, headers }),
+      who.call('POST', '/api/tokens', { body }),
+    ]);
+    expect(answers.map(({ status }) => status)).toContain(409);
+    const full = await who.call('POST', '/api/tokens', { body });
+    expect([full.status, await codeOf(full)]).toEqual([409, 'conflict']);
+    await who.call('DELETE', `/api/tokens/${token.id}`);
+    await made(who, body);
+  });
+
+  it('are none of somebody who was deleted meanwhile', async () => {
+    const who = await newPerson();
+    const admin = await newPerson({ role: 'admin' });
+    beforeNextBatch(() => admin.call('DELETE', `/admin/users/${who.userId}`));
+    const late = await who.call('POST', '/api/tokens', { body: { name: 'late' } });
+    expect([late.status, await codeOf(late)]).toEqual([409, 'conflict']);
+  });
+});
+
 describe('a key', () => {
   it('is changed, disabled, enabled and deleted, each at once', async () => {
     const who = await newPerson();
@@ -223,6 +257,17 @@ describe('a key', () => {
     expect(usage).toHaveProperty('limits', [
       { scope: 'key', kind: 'concurrency', limit: 4, used: 0, remaining: 4, resetsAt: null },
     ]);
+  });
+
+  it('is 503 where its wallet’s object cannot be asked', async () => {
+    const who = await newPerson();
+    const { token } = await made(who);
+    const get = () => ({ keyFigures: () => Promise.reject(new Error('no object')) });
+    // Only what platform/objects.ts calls.
+    const LEDGER = { idFromName: () => 'id', get } as unknown as Env['LEDGER'];
+    const bindings = { ...env, LEDGER };
+    const asked = await who.call('GET', `/api/tokens/${token.id}/usage`, { bindings });
+    expect([asked.status, await codeOf(asked)]).toEqual([503, 'busy-ledger']);
   });
 
   it('is listed by pages, newest first, and by tag', async () => {
