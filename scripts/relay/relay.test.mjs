@@ -194,6 +194,22 @@ describe('a command', () => {
     expect(calls).toEqual([]);
   });
 
+  it('with --help or -h does nothing but say what it takes', async () => {
+    for (const words of [
+      ['login', '--help'],
+      ['logout', '-h'],
+      ['users', '--help'],
+      ['keys', 'count', '-h'],
+    ]) {
+      expect([words, await run(words)]).toEqual([words, 0]);
+    }
+    expect(said.join('')).toMatch(/relay -- keys count\nSays how many/);
+    await run(['users', '--help']);
+    expect(said.join('')).toMatch(/ {2}users limits +Sets somebody’s limits/);
+    expect(said.join('')).not.toContain('keys list');
+    expect(calls).toEqual([]);
+  });
+
   it('logs in with tokens of its own, kept for their owner alone, without the password', async () => {
     answer = () => [200, login(1, 600_000)];
     const code = await run(['login', 'a@relay.test'], { RELAY_PASSWORD: 'correct horse' });
