@@ -33,6 +33,16 @@ describe('a field that is not valid', () => {
     });
   });
 
+  it.each(['a\u0000b', 'a\nb', '\u001b[2J', 'half \ud83d'])(
+    'is a name that is more than one plain line: %j',
+    async (name) => {
+      const why = 'must be one line without control characters';
+      expect(
+        await fieldsOf(tokens.create, { body: JSON.stringify({ name, tags: [name] }) }),
+      ).toEqual({ name: why, 'tags[0]': why });
+    },
+  );
+
   it('is named by its place in a list', async () => {
     const body = {
       budgets: [

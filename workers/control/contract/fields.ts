@@ -17,14 +17,18 @@ export function id<K extends IdKind>(kind: K) {
 /** Trimmed; one spelling a person. */
 export const email = z.string().check(z.trim(), z.toLowerCase(), z.email(), z.maxLength(254));
 export const password = z.string().check(z.minLength(10), z.maxLength(200));
+/** No line ends, nothing that moves a cursor or ends a text early, no half of a character. */
+const isPlain = z.refine((text: string) => !/[\p{Cc}\p{Cs}]/u.test(text), {
+  error: 'must be one line without control characters',
+});
 /** A name that people read. */
-export const label = z.string().check(z.trim(), z.minLength(1), z.maxLength(100));
-export const reason = z.string().check(z.trim(), z.minLength(1), z.maxLength(500));
+export const label = z.string().check(z.trim(), z.minLength(1), z.maxLength(100), isPlain);
+export const reason = z.string().check(z.trim(), z.minLength(1), z.maxLength(500), isPlain);
 export const timeZone = z
   .string()
   .check(z.maxLength(64), z.refine(isTimeZone, { error: 'must be an IANA time zone' }));
 export const tags = z
-  .array(z.string().check(z.trim(), z.minLength(1), z.maxLength(64)))
+  .array(z.string().check(z.trim(), z.minLength(1), z.maxLength(64), isPlain))
   .check(z.maxLength(20));
 
 /** Whole nano-dollars, signed. zod's `int` is a safe integer. */
