@@ -18,7 +18,7 @@ export function id<K extends IdKind>(kind: K) {
 export const email = z.string().check(z.trim(), z.toLowerCase(), z.email(), z.maxLength(254));
 export const password = z.string().check(z.minLength(10), z.maxLength(200));
 /** No line ends, nothing that moves a cursor or ends a text early, no half of a character. */
-const isPlain = z.refine((text: string) => !/[\p{Cc}\p{Cs}]/u.test(text), {
+const isPlain = z.refine<string>((text) => !/[\p{Cc}\p{Cs}]/u.test(text), {
   error: 'must be one line without control characters',
 });
 /** A name that people read. */
