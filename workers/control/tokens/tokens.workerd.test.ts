@@ -153,9 +153,10 @@ describe('the keys of one user', () => {
     const who = await newPerson();
     const { token } = await made(who);
     await env.DB.prepare(
-      `INSERT INTO keys SELECT 'key_' || n.value || keys.id, wallet_id, user_id, name, hash || n.value,
-        previous_hash, previous_until, tag_version, status, expires_at, version, created_at, limits,
-        when_client_leaves, tags FROM keys, json_each(?) AS n WHERE keys.id = ?`,
+      `INSERT INTO keys SELECT 'key_' || n.value || keys.id, wallet_id, user_id, name,
+        hash || n.value, previous_hash, previous_until, tag_version, status, expires_at, version,
+        created_at, limits, when_client_leaves, tags
+        FROM keys, json_each(?) AS n WHERE keys.id = ?`,
     )
       .bind(JSON.stringify(Array.from({ length: 998 }, (_, index) => index)), token.id)
       .run();
