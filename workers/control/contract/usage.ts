@@ -6,18 +6,10 @@ import { CLOSINGS } from '../../domain/ledger/calls';
 import { GRANULARITIES, RANGE_WORDS } from '../../domain/usage/timeline';
 import { standing } from './account-standing';
 import { endpoint, reads } from './endpoint';
-import { id, instant, nanos, timeZone } from './fields';
+import { id, instant, moment, nanos, timeZone } from './fields';
 
 /** So many of everybody's users or keys one answer names. */
 export const GROUPS_MAX = 50;
-
-/** The end of the year 9999: later is no date. */
-const INSTANT_MAX = 253_402_300_799_999;
-
-/** Unix ms, in a query. */
-export const moment = z.optional(
-  z.coerce.number().check(z.int(), z.nonnegative(), z.maximum(INSTANT_MAX)),
-);
 
 export const tokenCounts = z.strictObject({
   input: z.int(),

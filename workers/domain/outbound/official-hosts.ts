@@ -47,6 +47,11 @@ export function isOfficialHost(kind: string, hostname: string): boolean {
   return hosts === 'any' || hosts.some((form) => form.test(hostname));
 }
 
+/** Whether `hostname` is the vendor's own, of a kind that belongs to one vendor. */
+export function isVendorHost(kind: string, hostname: string): boolean {
+  return HOSTS.get(kind) !== 'any' && isOfficialHost(kind, hostname);
+}
+
 /** Whether an account may call `hostname`: its kind's own host, or any if an admin said so. */
 export function mayCallHost({ kind, allowsOtherHost }: HostChoice, hostname: string): boolean {
   return allowsOtherHost === true || isOfficialHost(kind, hostname);
