@@ -53,10 +53,17 @@ interface Way {
   readonly early: Early;
   readonly client: Client;
   readonly attempts: Attempt[];
+  /** What refusals say of their accounts, if the request was not what is wrong. */
+  readonly unproven: Unproven[];
   state: Attempts;
   /** The last refusal that a client may see; null: none. */
   refusal: { readonly piece: Piece; readonly candidate: Candidate } | null;
   error: RelayError | null;
+}
+
+interface Unproven {
+  readonly candidate: Candidate;
+  readonly marks: readonly Mark[];
 }
 
 /** Calls accounts until one answers, or until nothing is left to try. */
@@ -67,7 +74,7 @@ export async function forward(
 ): Promise<Result<Answer, Unanswered>> {
   const client = clientOf(journey.request.signal, journey.lease);
   const state = firstAttempts(Date.now());
-  const begun = { attempts: [], state, refusal: null, error: null };
+  const begun = { attempts: [], unproven: [], state, refusal: null, error: null };
   const way: Way = { journey, scheduling, running, early, client, ...begun };
   for (;;) {
     const who = givenUpBy(running, client);
@@ -130,7 +137,9 @@ async function call(
   }
   const { reply } = tried;
   const verdict = verdictOn(reply);
-  const marks = marksOf(way, candidate, { verdict, reply });
+  const said = marksOf(way, candidate, { verdict, reply });
+  if (verdict.needsProof) way.unproven.push({ candidate, marks: said });
+  const marks = verdict.needsProof ? [] : said;
   const goesOn = tried.is === 'answer' && candidate.account.isHard;
   tell(way, candidate, { verdict, permit, marks, goesOn });
   const absorbedNanos = absorbedBy(way, candidate, verdict);
@@ -158,7 +167,10 @@ function handOn(
   }
   // What still flows has its end noted when it has come (handle.ts).
   if (piece.response.status >= 400) noteEnd(candidate.account.id);
-  if (tried.is === 'answer') earnRetry(candidate.provider);
+  if (tried.is === 'answer') {
+    earnRetry(candidate.provider);
+    tellProven(way);
+  }
   const slot = candidate.account.isHard && permit !== null ? { slot: permit } : {};
   return ok({ ...answerOf(way, candidate, piece), ...slot });
 }
@@ -256,6 +268,13 @@ function tell({ journey }: Way, { account, provider }: Candidate, seen: Seen): v
   const counts = verdict?.counts ?? 'none';
   const of = { accountId: account.id, provider, ...familyOf(journey) };
   noteOutcome(journey, { ...of, counts, marks, ...probe });
+}
+
+/** Another account has answered the same request: those that refused it are what is wrong. */
+function tellProven(way: Way): void {
+  for (const { candidate, marks } of way.unproven) {
+    tell(way, candidate, { verdict: null, permit: null, marks });
+  }
 }
 
 function marksOf(
