@@ -11,7 +11,7 @@ import {
   expectUnheld,
   namesOf,
 } from '../support/fault-checks';
-import { STATUSES, withRetryAfter, WORDS } from '../support/faults';
+import { STATUSES, withRetryAfter, WORDS } from '../support/fault-refusals';
 import type { Owner } from '../support/own-accounts';
 import { ownerOfAccounts } from '../support/own-accounts';
 

@@ -2,7 +2,7 @@
 // names it, what it holds against the account, what a client is told who has no other account.
 // tests/support/fault-checks.ts sends requests into it.
 
-import { errorBody, event, events, gzipJson, hang, json, openStream, resetAtOnce } from './answers';
+import { event, events, gzipJson, hang, openStream, resetAtOnce } from './answers';
 import type { Answer } from './fake-upstream';
 
 export type Form = 'stream' | 'JSON';
@@ -45,12 +45,12 @@ export interface Shown {
 }
 
 const BOTH: readonly Form[] = ['stream', 'JSON'];
-const OUT: Held = { of: 'account', state: 'out', lastsMs: null };
-const OUT_THIS_MONTH: Held = { of: 'account', state: 'out', lastsMs: 'month' };
-const MINUTE_MS = 60_000;
-const OUT_FOR_MODEL: Held = { of: 'model', state: 'out', lastsMs: 10 * MINUTE_MS };
+/** Out until somebody says otherwise. */
+export const OUT: Held = { of: 'account', state: 'out', lastsMs: null };
+export const MINUTE_MS = 60_000;
 
-const USUAL = {
+/** What is not said of a fault. */
+export const USUAL = {
   forms: BOTH,
   status: null,
   moves: true,
@@ -65,11 +65,12 @@ function told(status: number, code: string, type = 'api_error'): Shown {
 }
 
 /** In the upstream's. */
-function own(status: number, type: string, body: string): Shown {
+export function own(status: number, type: string, body: string): Shown {
   return { status, body, type, code: null, retryAfter: null };
 }
 
-const CREDENTIAL = told(502, 'upstream-credential');
+/** What is told where the account's credential is what is wrong. */
+export const CREDENTIAL = told(502, 'upstream-credential');
 const UNREACHABLE = told(502, 'upstream-unreachable');
 const TIMEOUT = told(504, 'upstream-timeout', 'timeout_error');
 const ENDED = told(502, 'upstream-ended');
@@ -121,7 +122,7 @@ export const SILENT: readonly Fault[] = [
     ...USUAL,
     what: 'no header at all',
     answer: hang,
-    // One that wants a whole answer waits for ten minutes: attempt.workerd.test.ts.
+    // One that wants a whole answer waits for ten minutes.
     forms: ['stream'],
     outcome: 'timeout',
     shown: TIMEOUT,
@@ -289,119 +290,3 @@ export const ERROR_EVENTS: readonly Fault[] = [
     shown: CREDENTIAL,
   }),
 ];
-
-interface Refusal extends Partial<Fault> {
-  readonly outcome: string;
-  /** The upstream's; absent: words of no meaning. */
-  readonly words?: string;
-  /** `details.error_code`. */
-  readonly detail?: string;
-}
-
-/** A refusal in the API's own form. */
-function refusal(status: number, type: string, given: Refusal): Fault {
-  const { words = `words of ${status}`, detail, ...differs } = given;
-  const details = detail === undefined ? {} : { details: { error_code: detail } };
-  const body =
-    detail === undefined
-      ? errorBody(type, words)
-      : JSON.stringify({ type: 'error', error: { type, message: words, ...details } });
-  return {
-    ...USUAL,
-    what: `a ${status} ${type} (${detail ?? words})`,
-    answer: json(body, status),
-    status,
-    shown: own(status, type, body),
-    ...differs,
-  };
-}
-
-/** The client's own affair. */
-function passed(status: number, type: string, words?: string): Fault {
-  const said = words === undefined ? {} : { words };
-  return refusal(status, type, { outcome: 'refused', moves: false, ...said });
-}
-
-const THROTTLED: Held = { of: 'family', state: 'cooling', lastsMs: MINUTE_MS };
-const SHUT = { held: OUT, shown: CREDENTIAL } as const;
-const SPENT = { outcome: 'spend-limit', held: OUT_THIS_MONTH, shown: CREDENTIAL } as const;
-
-/** Every status that means something. */
-export const STATUSES: readonly Fault[] = [
-  passed(400, 'invalid_request_error'),
-  refusal(401, 'authentication_error', { outcome: 'unauthenticated', ...SHUT }),
-  refusal(402, 'billing_error', { outcome: 'unpaid', ...SHUT }),
-  refusal(403, 'permission_error', {
-    outcome: 'not-permitted',
-    held: OUT_FOR_MODEL,
-    needsProof: true,
-  }),
-  refusal(404, 'not_found_error', {
-    outcome: 'no-such-model',
-    words: 'model: of no account',
-    held: OUT_FOR_MODEL,
-    needsProof: true,
-  }),
-  passed(404, 'not_found_error'),
-  passed(408, 'timeout_error'),
-  passed(409, 'conflict_error'),
-  passed(413, 'request_too_large'),
-  passed(422, 'invalid_request_error'),
-  refusal(429, 'rate_limit_error', { outcome: 'throttled', held: THROTTLED }),
-  refusal(500, 'api_error', { outcome: 'failed', repeats: true }),
-  refusal(502, 'api_error', { outcome: 'failed', repeats: true }),
-  refusal(503, 'api_error', { outcome: 'failed', repeats: true }),
-  refusal(504, 'timeout_error', { outcome: 'gateway-timeout' }),
-  refusal(529, 'overloaded_error', { outcome: 'overloaded', repeats: true }),
-];
-
-/** Statuses that say more than their number. */
-export const WORDS: readonly Fault[] = [
-  refusal(429, 'rate_limit_error', { ...SPENT, detail: 'enforced_spend_limit_reached' }),
-  refusal(400, 'invalid_request_error', {
-    ...SPENT,
-    words: 'You have reached your specified API usage limits. You will regain access later.',
-  }),
-  refusal(400, 'invalid_request_error', {
-    ...SHUT,
-    outcome: 'unpaid',
-    words: 'Your credit balance is too low to access the Anthropic API.',
-  }),
-  refusal(400, 'invalid_request_error', {
-    ...SHUT,
-    outcome: 'on-hold',
-    detail: 'organization_on_hold',
-  }),
-  refusal(403, 'permission_error', {
-    ...SHUT,
-    outcome: 'unauthenticated',
-    words: 'OAuth token has been revoked. Please obtain a new token.',
-  }),
-  refusal(503, 'overloaded_error', { outcome: 'overloaded', repeats: true }),
-  passed(400, 'invalid_request_error', 'Unexpected value `Your credit balance is too low`.'),
-];
-
-/** Longer than the tests take. */
-const RETRY_SECONDS = 597;
-
-/** The same, with a `retry-after` in seconds or as a date. */
-export function withRetryAfter(fault: Fault, how: 'seconds' | 'date'): Fault {
-  const said = (): string =>
-    how === 'seconds'
-      ? String(RETRY_SECONDS)
-      : new Date(Date.now() + RETRY_SECONDS * 1_000).toUTCString();
-  const { answer, held, shown, what } = fault;
-  const isThrottled = held?.state === 'cooling';
-  return {
-    ...fault,
-    what: `${what} with retry-after as ${how}`,
-    forms: how === 'seconds' ? ['stream'] : ['JSON'],
-    answer: (response, seen) => {
-      response.setHeader('retry-after', said());
-      if (answer !== 'refused') return answer(response, seen);
-    },
-    held: isThrottled ? { ...held, lastsMs: RETRY_SECONDS * 1_000 } : held,
-    shown:
-      shown.body === null ? shown : { ...shown, retryAfter: how === 'seconds' ? /^597$/ : / GMT$/ },
-  };
-}
