@@ -30,8 +30,8 @@ export interface Own {
 /** What somebody needs to make accounts; made once a file. */
 export interface Owner {
   readonly admin: Login;
-  /** Accounts of these names, tried in this order, for a new key. */
-  readonly own: (names: readonly string[], more?: Fields) => Promise<Own>;
+  /** Accounts of these names, tried in this order, for a new key with these limits. */
+  readonly own: (names: readonly string[], more?: Fields, limits?: Fields) => Promise<Own>;
   /** One of another kind than the usual, behind a server that is there already; its key. */
   readonly foreign: (account: Fields) => Promise<Pick<Own, 'key' | 'ids' | 'account'>>;
   /** Waits until the relay knows all that was made. */
@@ -67,8 +67,8 @@ export async function ownerOfAccounts(): Promise<Owner> {
     made.push(account.id);
     return account.id;
   };
-  const keyTo = async (group: string): Promise<string> => {
-    const limits = { groups: [group] };
+  const keyTo = async (group: string, more: Fields = {}): Promise<string> => {
+    const limits = { ...more, groups: [group] };
     const { key } = await admin.call<{ token: Token; key: string }>('POST', '/api/tokens', {
       name: group,
       limits,
@@ -78,7 +78,7 @@ export async function ownerOfAccounts(): Promise<Owner> {
   const account = (id: string | undefined): Promise<AccountWithState> =>
     admin.call('GET', `/admin/accounts/${id}`);
 
-  const own = async (names: readonly string[], more: Fields = {}): Promise<Own> => {
+  const own: Owner['own'] = async (names, more = {}, limits = {}) => {
     const group = label();
     const upstream = new FakeUpstream(Object.fromEntries(names.map((name) => [name, { port: 0 }])));
     upstreams.push(upstream);
@@ -102,7 +102,13 @@ export async function ownerOfAccounts(): Promise<Owner> {
           upstream.seen(mark).filter((one) => one.account === name).length,
         ]),
       );
-    return { key: await keyTo(group), upstream, ids, account: (name) => account(ids[name]), calls };
+    return {
+      key: await keyTo(group, limits),
+      upstream,
+      ids,
+      account: (name) => account(ids[name]),
+      calls,
+    };
   };
 
   const foreign: Owner['foreign'] = async (fields) => {
