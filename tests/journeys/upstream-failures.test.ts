@@ -13,7 +13,7 @@ import {
   USAGE_NANOS,
 } from '../support/answers';
 import type { Reply } from '../support/client';
-import { ask, costOf, send } from '../support/client';
+import { ask, costOf, eventually, send } from '../support/client';
 import type { Answer } from '../support/fake-upstream';
 import type { Own, Owner } from '../support/own-accounts';
 import { ownerOfAccounts } from '../support/own-accounts';
@@ -150,7 +150,7 @@ test.each([
   expect(new Set(upstream.seen('all-refuse').map(({ account }) => account)).size).toBe(2);
 });
 
-test('once all accounts have refused, the next client is told when to come again', async () => {
+test('once all accounts have refused, clients are told when to come again, until one is back', async () => {
   const { key, upstream } = await newAccounts();
   upstream.on('all-401', json(errorBody('authentication_error', 'invalid x-api-key'), 401));
   const ask401 = { key, body: ask('all-401') };
@@ -161,6 +161,12 @@ test('once all accounts have refused, the next client is told when to come again
   expectRelayError(reply, 503, 'overloaded_error');
   expect(Number(reply.headers['retry-after'])).toBeGreaterThan(0);
   expect(upstream.seen('all-401')).toHaveLength(4);
+  // Every five seconds a request may ask again.
+  upstream.on('all-401', json(message('back')));
+  await eventually('the service is back', async () =>
+    (await send('/v1/messages', ask401)).status === 200 ? true : null,
+  );
+  expect(upstream.seen('all-401')).toHaveLength(5);
 });
 
 test.each([301, 302, 303, 307, 308])('a %i is not followed', async (status) => {

@@ -84,11 +84,11 @@ async function fill(
     if (next === 'late' || next === 'said') continue;
     for (const bytes of early.take()) await writer.write(bytes);
     if (next.ok) {
-      writer.releaseLock();
-      await next.body?.pipeTo(writable);
-      return;
+      // By hand: the runtime pipes no identity stream, which an answer's body is, into another.
+      for await (const bytes of next.body ?? []) await writer.write(bytes);
+    } else {
+      await writer.write(encoder.encode(`event: error\ndata: ${oneLine(await next.text())}\n\n`));
     }
-    await writer.write(encoder.encode(`event: error\ndata: ${oneLine(await next.text())}\n\n`));
     await writer.close();
     return;
   }

@@ -53,8 +53,7 @@ export async function translateEvents(
     const original = start.kind === 'damaged' ? start.why : `${start.exception}: ${start.text}`;
     return refusalAnswer(refusedBy(start), response, original);
   }
-  const { readable, writable } = new IdentityTransformStream();
-  void pump(source, first, writable);
+  const readable = eventsOf(source, first);
   const headers = answeredHeaders(response.headers);
   headers.set('content-type', 'text/event-stream; charset=utf-8');
   return new Response(readable, { status: response.status, headers });
@@ -85,27 +84,35 @@ class Source {
   }
 }
 
-/** Writes until the source ends or nobody reads; what breaks on one side breaks the other. */
-async function pump(
-  source: Source,
-  first: ReturnType<Source['next']>,
-  writable: WritableStream<Uint8Array>,
-): Promise<void> {
-  const writer = writable.getWriter();
-  try {
-    for (let frames = await first; frames !== null; frames = await source.next()) {
-      const last = frames.findIndex(({ kind }) => kind !== 'event');
-      const told = last < 0 ? frames : frames.slice(0, last + 1);
-      const text = told.map(sseOf).join('');
-      if (text !== '') await writer.write(encoder.encode(text));
-      if (last >= 0) break;
-    }
-    await source.cancel();
-    await writer.close();
-  } catch (error) {
-    await source.cancel();
-    await writer.abort(error).catch(() => undefined);
-  }
+/**
+ * The events as they are asked for; what breaks on one side breaks the other. Not an identity
+ * stream: the runtime pipes none of those into the one that the client reads.
+ */
+function eventsOf(source: Source, first: ReturnType<Source['next']>): ReadableStream<Uint8Array> {
+  let waiting: typeof first | null = first;
+  return new ReadableStream({
+    type: 'bytes',
+    pull: async (controller) => {
+      for (;;) {
+        const frames = await (waiting ?? source.next());
+        waiting = null;
+        const last = frames?.findIndex(({ kind }) => kind !== 'event') ?? 0;
+        const told = last < 0 ? frames : frames?.slice(0, last + 1);
+        const text = told?.map(sseOf).join('') ?? '';
+        if (text !== '') controller.enqueue(encoder.encode(text));
+        if (last >= 0) return finish(source, controller);
+        if (text !== '') return;
+      }
+    },
+    cancel: () => source.cancel(),
+  });
+}
+
+async function finish(source: Source, controller: ReadableByteStreamController): Promise<void> {
+  await source.cancel();
+  controller.close();
+  // Who reads into a buffer of its own waits for it to come back.
+  controller.byobRequest?.respond(0);
 }
 
 function sseOf(frame: Frame): string {
