@@ -37,7 +37,9 @@ beforeEach(async () => {
   calledAt = [];
   const script: Script = () => {
     calledAt.push(Date.now());
-    return isDown ? Response.json(REFUSAL, { status: 401 }) : Response.json(MESSAGE);
+    const text = JSON.stringify(isDown ? REFUSAL : MESSAGE);
+    const headers = { 'content-type': 'application/json', 'content-length': `${text.length}` };
+    return new Response(text, { status: isDown ? 401 : 200, headers });
   };
   scriptUpstream(new Map([['mark', script]]));
   wallet = await relayedWallet();
@@ -45,9 +47,10 @@ beforeEach(async () => {
 
 async function ask(): Promise<number> {
   const sent = send(wallet, { body: BODY, session: 'resort' });
-  const { status } = await sent.response;
+  const response = await sent.response;
+  await response.text();
   await sent.finished();
-  return status;
+  return response.status;
 }
 
 describe('while every account refuses its credential', () => {
