@@ -13,7 +13,7 @@ const TOP_LABEL = /^(?:[a-z]{2,63}|xn--[a-z0-9-]{0,58}[a-z0-9])$/;
  */
 const PRIVATE_TOP_LABELS: ReadonlySet<string> = new Set([
   ...['alt', 'arpa', 'example', 'invalid', 'local', 'localhost', 'onion', 'test'],
-  ...['corp', 'home', 'internal', 'intranet', 'lan', 'localdomain', 'mail', 'private'],
+  ...['corp', 'home', 'internal', 'intranet', 'lan', 'localdomain', 'mail', 'private', 'svc'],
 ]);
 
 /** First labels under which clouds hand out credentials to whoever asks from inside. */
