@@ -65,9 +65,8 @@ describe('isOfficialHost', () => {
     fc.assert(
       fc.property(joined, ([before, kind, middle, after]) => {
         const { hosts, under } = KINDS[kind];
-        for (const host of [
-          ...hosts.map((one) => `${before}${one.replace('.', `${middle}.`)}${after}`),
-        ]) {
+        for (const one of hosts) {
+          const host = `${before}${one.replace('.', `${middle}.`)}${after}`;
           if (isOfficialHost(kind, host)) {
             expect(typeof under === 'string' ? host.endsWith(under) : under.test(host)).toBe(true);
             expect(host).toMatch(/^[a-z0-9.-]+$/);
