@@ -97,7 +97,7 @@ const PRIVATE_HOSTS = [
   '7f000001.nip.io',
 ] as const;
 
-/** Addresses that look like the vendor's and are something else, or that readers read differently. */
+/** Addresses that look like the vendor's and are another, or that readers read differently. */
 const TRICKS = [
   'https://api.anthropic.com.',
   'https://api.anthropic.com./v1',

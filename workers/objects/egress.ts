@@ -1,7 +1,7 @@
-// An Egress object, one of eight a region: makes the request that it is handed from where it stands,
-// byte for byte and both ways at once, and hands back what came. It decides nothing: the address is
-// checked here once more, redirects are left to the caller. It keeps the name of the data centre
-// that its calls leave from, and nothing of any request.
+// An Egress object, one of eight a region: makes the request that it is handed from where it
+// stands, byte for byte and both ways at once, and hands back what came. It decides nothing: the
+// address is checked here once more, redirects are left to the caller. It keeps the name of the
+// data centre that its calls leave from, and nothing of any request.
 
 import { DurableObject } from 'cloudflare:workers';
 import { log } from '../observe/log';
