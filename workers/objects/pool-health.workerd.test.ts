@@ -180,10 +180,10 @@ describe('a snapshot that was kept before accounts had more fields', () => {
         .toArray();
       // Written by the object from this type.
       const kept = JSON.parse(row?.document ?? '') as { accounts: SnapshotAccount[] };
-      const accounts = kept.accounts.map(({ id, name, kind, baseUrl, credential, status }) => ({
-        ...{ id, name, kind, baseUrl, credential, status },
-        weight: 7,
-      }));
+      const accounts = kept.accounts.map(({ id, name, kind, baseUrl, credential, status }) => {
+        const had = { id, name, kind, baseUrl, credential, status };
+        return { ...had, weight: 7 };
+      });
       storage.sql.exec('UPDATE snapshot SET document = ?', JSON.stringify({ ...kept, accounts }));
     });
     await evictDurableObject(stub);

@@ -85,7 +85,8 @@ export class HealthSums {
   addCost(fact: Called & Readonly<Record<'costNanos' | 'absorbedNanos', Nanos>>): void {
     this.#add(fact, (tally) => ({
       ...tally,
-      costNanos: sum(tally.costNanos, fact.costNanos),
+      // A tally's cost is the whole.
+      costNanos: sum(tally.costNanos, sum(fact.costNanos, fact.absorbedNanos)),
       absorbedNanos: sum(tally.absorbedNanos, fact.absorbedNanos),
     }));
   }

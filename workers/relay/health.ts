@@ -131,8 +131,9 @@ export function noteOutcome(visit: Behind, fact: OutcomeFact): void {
 
 /** What a call is said to have cost its account. */
 export interface CostFact extends Called {
+  /** What somebody pays for. */
   readonly costNanos: Nanos;
-  /** The part of it that nobody pays for. */
+  /** Beside it, what nobody pays for. */
   readonly absorbedNanos: Nanos;
 }
 

@@ -44,6 +44,17 @@ function renewBehind(visit: Visit, now: number): void {
   visit.ctx.waitUntil(renew(visit));
 }
 
+/** Not older than this is as good as new. */
+const NEW_MS = SECOND_MS;
+
+/** A newer snapshot than `used`, for one that has nothing to offer; `used` when there is none. */
+export async function renewedSnapshot(visit: Visit, used: Snapshot): Promise<Snapshot> {
+  if (held !== null && held.snapshot.version > used.version) return held.snapshot;
+  if (held !== null && Date.now() - held.at < NEW_MS) return used;
+  const renewed = await renew(visit);
+  return renewed.ok ? renewed.value : used;
+}
+
 async function renew(visit: Visit): Promise<Result<Snapshot, RelayError>> {
   try {
     const version = held?.snapshot.version ?? null;

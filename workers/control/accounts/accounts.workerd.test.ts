@@ -115,6 +115,14 @@ describe('a new account', () => {
     ['https://relay.test', {}],
     ['https://upstream.example.com', { kind: 'anthropic' }],
     ['https://api.anthropic.com.evil.example', { kind: 'anthropic' }],
+    ['https://bedrock-runtime.us-east-1.amazonaws.com.evil.example', { kind: 'bedrock' }],
+    ['https://bedrock-runtime.evil.example', { kind: 'bedrock' }],
+    ['https://bedrock-runtime.a.b.amazonaws.com', { kind: 'bedrock' }],
+    ['https://bedrock-runtime.us-east-1.amazonaws.com', { kind: 'bedrock-mantle' }],
+    ['https://xaiplatform.googleapis.com', { kind: 'vertex' }],
+    ['https://us-east5-aiplatformxgoogleapis.com', { kind: 'vertex' }],
+    ['https://services.ai.azure.com', { kind: 'foundry' }],
+    ['https://evil.example/.services.ai.azure.com', { kind: 'foundry' }],
     ['not an address', {}],
   ])('is refused at %s', async (baseUrl, more) => {
     const body = { ...NEW, ...more, baseUrl };
@@ -130,6 +138,18 @@ describe('a new account', () => {
     expect((await made({ baseUrl: 'http://127.0.0.1:4000/' })).baseUrl).toBe(
       'http://127.0.0.1:4000',
     );
+  });
+
+  it.each([
+    ['aws', 'https://aws-external-anthropic.us-west-2.api.aws'],
+    ['bedrock', 'https://bedrock-runtime.eu-west-1.amazonaws.com'],
+    ['bedrock-mantle', 'https://bedrock-mantle.us-east-1.api.aws/anthropic'],
+    ['vertex', 'https://us-east5-aiplatform.googleapis.com/v1'],
+    ['vertex', 'https://aiplatform.googleapis.com'],
+    ['vertex', 'https://aiplatform.eu.rep.googleapis.com/v1'],
+    ['foundry', 'https://my-resource.services.ai.azure.com/anthropic'],
+  ])('of %s may be at %s', async (kind, baseUrl) => {
+    expect((await made({ kind, baseUrl })).baseUrl).toBe(baseUrl);
   });
 
   it.each([

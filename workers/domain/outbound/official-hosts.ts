@@ -13,8 +13,8 @@ const HOSTS: ReadonlyMap<string, Hosts> = new Map<string, Hosts>([
   ['anthropic-compatible', 'any'],
   // Claude Platform on AWS.
   ['aws', [host('aws-external-anthropic.*.api.aws')]],
+  // The runtime, and Mantle, which speaks the Messages API itself.
   ['bedrock', [host('bedrock-runtime.*.amazonaws.com')]],
-  // Which speaks the Messages API itself.
   ['bedrock-mantle', [host('bedrock-mantle.*.api.aws')]],
   // A region's host, the global one, and those that keep data in a place (`us`, `eu`).
   [

@@ -7,11 +7,18 @@ import { withinMs } from '../../platform/clock';
 import { answeredHeaders } from '../headers';
 import type { Refused } from '../refusals';
 import { readRefusal, refusalAnswer } from '../refusals';
+import type { UpstreamCall } from '../upstream';
 import type { Frame } from './frames';
 import { FrameReader } from './frames';
 
 /** So long the first message may keep the status waiting. */
 const FIRST_FRAME_MS_MAX = 5 * SECOND_MS;
+/** A stream that ended before its first message. */
+const BROKEN_OFF: Refused = {
+  status: 500,
+  type: 'api_error',
+  message: 'The upstream broke off before it answered.',
+};
 /** A stream that cannot be read any further. */
 const DAMAGED: Refused = {
   status: 500,
@@ -21,14 +28,26 @@ const DAMAGED: Refused = {
 
 const encoder = new TextEncoder();
 
-/** `response`, whose body is an event stream, as Anthropic would have answered. */
-export async function translateEvents(response: Response): Promise<Response> {
-  if (response.body === null) return refusalAnswer(DAMAGED, response, 'no body');
+/**
+ * `response`, whose body is an event stream, as Anthropic would have answered. Rejects only when the
+ * call itself was given up.
+ */
+export async function translateEvents(
+  response: Response,
+  { signal }: Pick<UpstreamCall, 'signal'>,
+): Promise<Response> {
+  if (response.body === null) return refusalAnswer(BROKEN_OFF, response, 'no body');
   const source = new Source(response.body);
   const first = source.next();
-  const early = await withinMs(first, FIRST_FRAME_MS_MAX);
-  const start = early === 'late' || early === null ? undefined : early[0];
-  if (early === null) return refusalAnswer(DAMAGED, response, 'the stream held no message');
+  const early = await withinMs(first, FIRST_FRAME_MS_MAX).catch((error: unknown) => {
+    signal.throwIfAborted();
+    return String(error);
+  });
+  if (early === null) return refusalAnswer(BROKEN_OFF, response, 'the stream held no message');
+  if (typeof early === 'string' && early !== 'late') {
+    return refusalAnswer(BROKEN_OFF, response, early);
+  }
+  const start = early === 'late' ? undefined : early[0];
   if (start !== undefined && start.kind !== 'event') {
     await source.cancel();
     const original = start.kind === 'damaged' ? start.why : `${start.exception}: ${start.text}`;

@@ -30,10 +30,10 @@ export const bedrock: Upstream = {
     return withAwsCredential(prepared.value, { account, credential, service: SERVICE }, call);
   },
 
-  translate(response) {
+  translate(response, call) {
     if (!response.ok) return translateRefusal(response);
     const type = response.headers.get('content-type') ?? '';
-    if (type.startsWith(EVENT_STREAM)) return translateEvents(response);
+    if (type.startsWith(EVENT_STREAM)) return translateEvents(response, call);
     const { status, headers } = response;
     return new Response(response.body, { status, headers: answeredHeaders(headers) });
   },
