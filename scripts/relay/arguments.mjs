@@ -27,6 +27,10 @@ export function parse(given) {
   const flags = new Map();
   for (let index = 0; index < given.length; index += 1) {
     const text = given[index] ?? '';
+    if (text === '-h') {
+      flags.set('help', true);
+      continue;
+    }
     if (!text.startsWith('--')) {
       words.push(text);
       continue;

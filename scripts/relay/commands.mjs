@@ -8,6 +8,7 @@
  * @property {string} does name of an operation
  * @property {readonly string[]} [takes] fields that are words, in this order; else the path's
  * @property {readonly string[]} [columns] of the table that a list is shown as
+ * @property {string} [says] in place of the operation's summary, where it is used for one thing
  * @property {true} [counts] how many there are is shown, not which
  */
 
@@ -40,7 +41,12 @@ export const COMMANDS = [
   { command: 'users show', does: 'admin.users.read' },
   { command: 'users create', does: 'admin.users.create', takes: ['email', 'name'] },
   { command: 'users change', does: 'admin.users.change' },
-  { command: 'users limits', does: 'admin.users.change', takes: ['id', 'limits'] },
+  {
+    command: 'users limits',
+    does: 'admin.users.change',
+    takes: ['id', 'limits'],
+    says: 'Sets somebody’s limits as a whole, as JSON; {} limits nothing.',
+  },
   { command: 'users suspend', does: 'admin.users.suspend' },
   { command: 'users activate', does: 'admin.users.activate' },
   { command: 'users password', does: 'admin.users.password' },
@@ -48,7 +54,12 @@ export const COMMANDS = [
   { command: 'users delete', does: 'admin.users.delete' },
 
   { command: 'keys list', does: 'admin.keys.list', columns: KEY },
-  { command: 'keys count', does: 'admin.keys.list', counts: true },
+  {
+    command: 'keys count',
+    does: 'admin.keys.list',
+    counts: true,
+    says: 'Says how many API keys there are, of a user, a tag, or a secret’s version.',
+  },
   { command: 'keys show', does: 'admin.keys.read' },
   { command: 'keys create', does: 'admin.keys.create', takes: ['id', 'name'] },
   { command: 'keys change', does: 'admin.keys.change' },

@@ -52,6 +52,11 @@ describe('what is shown', () => {
     expect(lines({ name: '\u0007' })).toBe('name  \uFFFD');
   });
 
+  it('is a number where it is no date, and the rest of the list with it', () => {
+    const items = [{ expiresAt: 9e15 }, { expiresAt: Date.UTC(2027, 0, 1) }];
+    expect(table(['expiresAt'], items)).toBe('EXPIRES\n9000000000000000\n2027-01-01 00:00:00');
+  });
+
   it.each([
     [0, '$0.00'],
     [1, '$0.000000001'],
@@ -135,6 +140,22 @@ describe('a command', () => {
   it('needs a login, says so, and ends with 3', async () => {
     expect(await run(['whoami'])).toBe(3);
     expect(said.join('')).toContain('npm run relay -- login');
+    expect(calls).toEqual([]);
+  });
+
+  it('with --help or -h does nothing but say what it takes', async () => {
+    for (const words of [
+      ['login', '--help'],
+      ['logout', '-h'],
+      ['users', '--help'],
+      ['keys', 'count', '-h'],
+    ]) {
+      expect([words, await run(words)]).toEqual([words, 0]);
+    }
+    expect(said.join('')).toMatch(/relay -- keys count\nSays how many/);
+    await run(['users', '--help']);
+    expect(said.join('')).toMatch(/ {2}users limits +Sets somebody’s limits/);
+    expect(said.join('')).not.toContain('keys list');
     expect(calls).toEqual([]);
   });
 

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { Stop, say } from '../lib/say.mjs';
 import { Usage, parse, valueOf, wordsOf } from './arguments.mjs';
 import { COMMANDS } from './commands.mjs';
-import { helpOf, overview } from './help.mjs';
+import { groupHelp, helpOf, overview } from './help.mjs';
 import { LOGIN_COMMANDS } from './login.mjs';
 import { operationOf } from './operations.mjs';
 import { rotateMaster } from './rotate-master.mjs';
@@ -55,14 +55,18 @@ function codeOf(problem) {
 /** @param {Typed} typed @param {NodeJS.ProcessEnv} environment */
 async function run(typed, environment) {
   const [group, name] = typed.words;
+  const isHelp = typed.flags.has('help');
   if (group === undefined || group === 'help') return say(overview());
+  if (isHelp && LOGIN_COMMANDS[group] !== undefined) return say(overview());
+  const ofGroup = COMMANDS.filter(({ command }) => command.startsWith(`${group} `));
+  if (isHelp && name === undefined && ofGroup.length > 0) return say(groupHelp(ofGroup));
   const place = { url: urlOf(environment, typed.flags.get('url')), environment };
   const login = LOGIN_COMMANDS[group];
   if (login !== undefined) return login(place, typed);
   if (group === 'rotate-master') return rotateMaster(place, typed);
   const command = commandOf(group, name);
   const operation = operationOf(command.does);
-  if (typed.flags.has('help')) return say(helpOf(command, operation));
+  if (isHelp) return say(helpOf(command, operation));
   const words = typed.words.slice(command.command.split(' ').length);
   const values = await valuesOf({ command, operation }, { words, flags: typed.flags }, environment);
   await perform(place, { command, operation, values, flags: typed.flags });

@@ -94,7 +94,9 @@ function cellOf(column, value) {
 function numberOf(column, value) {
   if (column.endsWith('Nanos')) return dollars(value);
   if (/(At|^at|\.at|^asOf|^effectiveFrom|^previousUntil|^from|^to|^since|until)$/.test(column)) {
-    return new Date(value).toISOString().replace('T', ' ').slice(0, 19);
+    const date = new Date(value);
+    if (Number.isNaN(date.getTime())) return String(value);
+    return date.toISOString().replace('T', ' ').slice(0, 19);
   }
   return String(value);
 }

@@ -177,6 +177,12 @@ const counts = {
   costNanos: nanosColumn('cost_nanos').notNull(),
 } as const;
 
+/** JSON of counts by bucket (sum-columns.ts): whole duration, and time to the first byte. */
+const histograms = {
+  totalHistogram: text('total_histogram').notNull(),
+  firstByteHistogram: text('first_byte_histogram').notNull(),
+} as const;
+
 /** The request log: the id is ordered by time and the only index, so a line costs one row. */
 export const requests = sqliteTable('requests', {
   id: text('id').$type<RequestId>().primaryKey(),
@@ -219,14 +225,14 @@ export const rollups = sqliteTable(
     closing: text('closing').$type<Closing>().notNull(),
     requests: integer('requests').notNull(),
     ...counts,
-    /** JSON arrays of counts, one a bucket: whole duration, and time to the first byte. */
-    totalHistogram: text('total_histogram').notNull(),
-    firstByteHistogram: text('first_byte_histogram').notNull(),
+    ...histograms,
   },
   (table) => [
     primaryKey({
       columns: [table.slot, table.userId, table.keyId, table.model, table.accountId, table.closing],
     }),
+    // One's own: a row more where a sum begins, none where one is added to.
+    index('rollups_user').on(table.userId, table.slot),
   ],
 );
 
@@ -249,6 +255,45 @@ export const accountDays = sqliteTable(
     accountNanos: nanosColumn('account_nanos').notNull(),
   },
   (table) => [primaryKey({ columns: [table.day, table.accountId] })],
+);
+
+/** Everybody's: sums of rollups by blocks of hours, whoever sent the requests. */
+export const usageTotals = sqliteTable(
+  'usage_totals',
+  {
+    /** How long a block is: 1, 6 or 24. */
+    hours: integer('hours').notNull(),
+    /** Unix ms: a whole number of blocks (UTC). */
+    startsAt: integer('starts_at').notNull(),
+    model: text('model').notNull(),
+    accountId: text('account_id').notNull(),
+    closing: text('closing').$type<Closing>().notNull(),
+    requests: integer('requests').notNull(),
+    ...counts,
+    ...histograms,
+  },
+  (table) => [
+    primaryKey({
+      columns: [table.hours, table.startsAt, table.model, table.accountId, table.closing],
+    }),
+  ],
+);
+
+/** Of each key: sums of rollups by days (UTC), whatever the model, the account and the closing. */
+export const usageDays = sqliteTable(
+  'usage_days',
+  {
+    /** Unix ms at which the day begins. */
+    day: integer('day').notNull(),
+    userId: text('user_id').notNull(),
+    keyId: text('key_id').notNull(),
+    requests: integer('requests').notNull(),
+    /** Of the requests, those whose closing is an error. */
+    errors: integer('errors').notNull(),
+    ...counts,
+    ...histograms,
+  },
+  (table) => [primaryKey({ columns: [table.day, table.userId, table.keyId] })],
 );
 
 /** The number of the last batch that a wallet's object has brought here. */

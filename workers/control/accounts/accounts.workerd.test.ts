@@ -187,6 +187,27 @@ describe('a change', () => {
     expect(await inPool(id)).toMatchObject({ baseUrl: 'https://upstream.example.com/claude' });
   });
 
+  it('to another host takes a credential for it along: the old one is never sent there', async () => {
+    const { id } = await made();
+    const path = `/admin/accounts/${id}`;
+    const move = (body: object) => admin.call('PATCH', path, { body });
+    const away = { baseUrl: 'https://elsewhere.example.com' };
+    const response = await move(away);
+    expect(response.status).toBe(400);
+    const { error } = await response.json<{ error: { fields: object } }>();
+    expect(error.fields).toEqual({ credential: 'is needed: baseUrl is another host' });
+    expect(await inPool(id)).toMatchObject({ baseUrl: 'https://upstream.example.com/claude' });
+    const within = { baseUrl: 'https://upstream.example.com/other' };
+    expect(await read(await move(within))).toMatchObject(within);
+    expect(await secretOf(await inPool(id))).toBe(SECRET);
+    const credential = 'sk-of-elsewhere';
+    expect(await read(await move({ ...away, credential }))).toMatchObject(away);
+    expect(await secretOf(await inPool(id))).toBe(credential);
+    const lines = await auditText(id);
+    expect(lines).toContain('[sealed]');
+    expect(lines).not.toContain(credential);
+  });
+
   it('of the credential is told, the credential is not', async () => {
     const { id } = await made();
     const credential = 'sk-ant-api03-another-one';
@@ -219,6 +240,7 @@ describe('a change', () => {
     for (const [method, where, body] of [
       ['PATCH', path, { name: 'x' }],
       ['PATCH', path, { baseUrl: 'https://upstream.example.com' }],
+      ['PATCH', path, { credential: 'x' }],
       ['PUT', `${path}/credential`, { credential: 'x' }],
       ['DELETE', path, undefined],
     ] as const) {

@@ -18,6 +18,7 @@ import type { Acting, Call, Outcome, Route, Visit } from '../visit';
 import { on } from '../visit';
 import type { RelayError } from '../../domain/errors';
 import { ID_RANDOM_BYTES, isId, newId } from '../../domain/ids';
+import { isVendorHost } from '../../domain/outbound/official-hosts';
 import { findPrice } from '../../domain/pricing/find';
 import type { Result } from '../../domain/result';
 import { fail, ok } from '../../domain/result';
@@ -110,11 +111,21 @@ async function change(
   const found = await accountOf(visit);
   if (!found.ok) return found;
   const account = found.value;
-  const { name, baseUrl, allowsOtherHost } = visit.body;
-  const isMoved = [name, baseUrl, allowsOtherHost].some((one) => one !== undefined);
-  if (account.origin === 'environment' && isMoved) return refused('given-by-environment');
-  const given = changeOf(visit.body, account, visit);
-  return given.ok ? changed(visit, account, given.value) : given;
+  const { credential, ...rest } = visit.body;
+  const { name, baseUrl, allowsOtherHost } = rest;
+  const isTheirs = [name, baseUrl, allowsOtherHost, credential].some((one) => one !== undefined);
+  if (account.origin === 'environment' && isTheirs) return refused('given-by-environment');
+  const given = changeOf(rest, account, visit);
+  if (!given.ok) return given;
+  const { baseUrl: next = account.baseUrl } = given.value;
+  // Else whoever may change accounts has a credential sent to wherever it can be read.
+  const isAnother = new URL(next).origin !== new URL(account.baseUrl).origin;
+  const isElsewhere = isAnother && !isVendorHost(account.kind, new URL(next).hostname);
+  if (isElsewhere && credential === undefined) {
+    return refused('not-valid', { fields: { credential: 'is needed: baseUrl is another host' } });
+  }
+  const box = credential === undefined ? ok({}) : await sealed(visit, account, credential);
+  return box.ok ? changed(visit, account, { ...given.value, ...box.value }) : box;
 }
 
 async function replaceCredential(
@@ -124,11 +135,18 @@ async function replaceCredential(
   if (!found.ok) return found;
   const account = found.value;
   if (account.origin === 'environment') return refused('given-by-environment');
-  const text = credentialOf(visit.body.credential, account.kind);
+  const box = await sealed(visit, account, visit.body.credential);
+  return box.ok ? changed(visit, account, box.value) : box;
+}
+
+async function sealed(
+  { config: { masterKeys } }: Pick<Call, 'config'>,
+  { id: accountId, kind }: Pick<ManagedAccount, 'id' | 'kind'>,
+  given: Parameters<typeof credentialOf>[0],
+): Promise<Result<Pick<ManagedAccount, 'credential'>, Refused>> {
+  const text = credentialOf(given, kind);
   if (!text.ok) return text;
-  const { masterKeys } = visit.config;
-  const credential = await seal(text.value, { masterKeys, accountId: account.id });
-  return changed(visit, account, { credential });
+  return ok({ credential: await seal(text.value, { masterKeys, accountId }) });
 }
 
 type Changing =

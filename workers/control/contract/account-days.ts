@@ -3,8 +3,8 @@
 
 import * as z from 'zod/mini';
 import { endpoint, reads } from './endpoint';
-import { id, instant, nanos } from './fields';
-import { moment, tokenCounts } from './usage';
+import { id, instant, moment, nanos } from './fields';
+import { tokenCounts } from './usage';
 
 const sums = {
   requests: z.int(),

@@ -88,8 +88,13 @@ export const accounts = {
     method: 'PATCH',
     path: '/admin/accounts/{id}',
     access: writes('accounts'),
-    summary: 'Changes what is given; the kind and the credential stay.',
-    body: z.strictObject({ name: z.optional(label), ...settable }),
+    summary: 'Changes what is given; a move to another host takes the credential for it along.',
+    body: z.strictObject({
+      name: z.optional(label),
+      /** Needed where `baseUrl` names another host: no host is sent what was given for another. */
+      credential: z.optional(credential),
+      ...settable,
+    }),
     answer: account,
   }),
   credential: endpoint({

@@ -4,8 +4,8 @@
 import * as z from 'zod/mini';
 import { CERTAINTIES, CLOSINGS } from '../../domain/ledger/calls';
 import { endpoint, reads, writes } from './endpoint';
-import { format, id, instant, nanos, pageOf, paging } from './fields';
-import { moment, tokenCounts } from './usage';
+import { format, id, instant, moment, nanos, pageOf, paging } from './fields';
+import { tokenCounts } from './usage';
 
 const closing = z.enum(CLOSINGS);
 const certainty = z.enum(CERTAINTIES);

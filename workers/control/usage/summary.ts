@@ -58,7 +58,7 @@ export async function summaryOf(env: Env, asked: SummaryAsked): Promise<Summary>
   const emails = await labelsOf(
     env.DB,
     'user',
-    users.cells.map(({ name }) => name),
+    users.map(({ name }) => name),
   );
   const accountNames = new Map(overview.accounts.map(({ id, name }) => [id, name]));
   const { accounts: states, ...people } = overview;
@@ -77,7 +77,7 @@ export async function summaryOf(env: Env, asked: SummaryAsked): Promise<Summary>
   };
 }
 
-const NO_SUMS: Sums = { cells: [], spanTimes: new Map(), nameTimes: new Map() };
+const NO_SUMS: Sums = [];
 
 interface Change {
   readonly now: Span;
