@@ -30,7 +30,7 @@ describe('the clouds’ names of models', () => {
   });
 
   it('are all known again by the price list under the model’s own id', () => {
-    const catalogue = { rows: LIST_PRICES, aliases: LIST_ALIASES };
+    const catalogue = { version: 1, rows: LIST_PRICES, aliases: LIST_ALIASES };
     for (const model of MODELS) {
       const names = REGIONS.map((region) => bedrockName(model, region));
       for (const name of [...names, mantleName(model), vertexName(model)]) {
