@@ -14,7 +14,10 @@
 const KEY = ['id', 'name', 'status', 'userId', 'tags', 'expiresAt', 'createdAt'];
 const LINE = ['at', 'kind', 'amountNanos', 'balanceNanos', 'model', 'requestId', 'reason'];
 const REQUEST = ['admittedAt', 'id', 'model', 'status', 'closing', 'costNanos', 'totalMs'];
-const ACCOUNT = ['id', 'name', 'kind', 'status', 'weight', 'priority', 'baseUrl', 'origin'];
+const ACCOUNT = ['id', 'name', 'kind', 'status', 'weight', 'priority'];
+const STATE = ['state', 'reasons.0.until', 'reasons.0.reason'];
+const DAY = ['day', 'name', 'requests', 'failures', 'cacheHitShare', 'costNanos', 'accountNanos'];
+const LOST = ['moves', 'movedNanos', 'absorbedAttempts', 'absorbedNanos'];
 
 /** @type {readonly Command[]} */
 export const COMMANDS = [
@@ -81,12 +84,19 @@ export const COMMANDS = [
   },
   { command: 'codes revoke', does: 'admin.codes.revoke' },
 
-  { command: 'accounts list', does: 'admin.accounts.list', columns: ACCOUNT },
+  { command: 'accounts list', does: 'admin.accounts.list', columns: [...ACCOUNT, ...STATE] },
   { command: 'accounts show', does: 'admin.accounts.read' },
   { command: 'accounts add', does: 'admin.accounts.create', takes: ['name', 'kind', 'baseUrl'] },
   { command: 'accounts change', does: 'admin.accounts.change' },
   { command: 'accounts credential', does: 'admin.accounts.credential' },
   { command: 'accounts test', does: 'admin.accounts.test' },
+  { command: 'accounts reset', does: 'admin.accounts.reset' },
+  {
+    command: 'accounts days',
+    does: 'admin.accounts.allDays',
+    takes: ['accountId'],
+    columns: [...DAY, ...LOST],
+  },
   { command: 'accounts enable', does: 'admin.accounts.enable' },
   { command: 'accounts drain', does: 'admin.accounts.drain' },
   { command: 'accounts disable', does: 'admin.accounts.disable' },

@@ -3,6 +3,7 @@
 import { wordsOf } from './arguments.mjs';
 import { COMMANDS } from './commands.mjs';
 import { operations } from './operations.mjs';
+import { isSecret } from './secrets.mjs';
 
 /** @typedef {import('./operations.mjs').Field} Field */
 
@@ -11,7 +12,8 @@ const HEAD = `npm run relay -- <group> <command> [words] [--flags]
   login                  logs in: e-mail address and password are asked for, or come from
                          RELAY_EMAIL and RELAY_PASSWORD
   logout                 ends that login
-  whoami                 says who is logged in`;
+  whoami                 says who is logged in
+  rotate-master          seals every account's credential under the newest master key`;
 
 const FOOT = `
   call <operation>       does any operation of the API (openapi.json), such as: call auth.me
@@ -43,11 +45,23 @@ export function helpOf({ command, takes }, { summary, fields }) {
   const words = takes ?? inPath;
   const flagOf = (/** @type {string} */ name) =>
     fields.find((field) => field.name === name)?.flag ?? name;
-  const usage = ['npm run relay --', command, ...words.map((name) => `<${flagOf(name)}>`)];
+  const isNeeded = (/** @type {string} */ name) =>
+    fields.find((one) => one.name === name)?.required;
+  const usage = [
+    'npm run relay --',
+    command,
+    ...words.map((name) => (isNeeded(name) ? `<${flagOf(name)}>` : `[${flagOf(name)}]`)),
+  ];
   const flags = fields
     .filter(({ name }) => name !== 'format')
-    .map((field) => `  ${`--${field.flag}`.padEnd(24)} ${wordsOf(field)}${mark(field, words)}`);
+    .map((field) => `  ${`--${field.flag}`.padEnd(24)} ${takenBy(field)}${mark(field, words)}`);
   return [usage.join(' '), summary, ...flags].join('\n');
+}
+
+/** @param {Field} field */
+function takenBy(field) {
+  if (!isSecret(field)) return wordsOf(field);
+  return 'asked for, or of the environment, or --credential-file <path, or - for the input>';
 }
 
 /** @param {Field} field @param {readonly string[]} words */

@@ -8,7 +8,8 @@ import { COMMANDS } from './commands.mjs';
 import { helpOf, overview } from './help.mjs';
 import { LOGIN_COMMANDS } from './login.mjs';
 import { operationOf } from './operations.mjs';
-import { ask } from './prompt.mjs';
+import { rotateMaster } from './rotate-master.mjs';
+import { FILE_FLAG, isSecret, secretOf } from './secrets.mjs';
 import { NoLogin, Refusal, Unreachable, callAs, urlOf } from './session.mjs';
 import { lines, table } from './show.mjs';
 
@@ -24,8 +25,6 @@ import { lines, table } from './show.mjs';
 const ITEMS_MAX = 100_000;
 /** What every command takes. */
 const COMMON = ['url', 'json', 'csv', 'all', 'help', 'idempotency-key'];
-/** Never typed: asked for, or given by the environment. */
-const SECRETS = /^(password|credential)$/;
 
 /**
  * The exit code.
@@ -60,6 +59,7 @@ async function run(typed, environment) {
   const place = { url: urlOf(environment, typed.flags.get('url')), environment };
   const login = LOGIN_COMMANDS[group];
   if (login !== undefined) return login(place, typed);
+  if (group === 'rotate-master') return rotateMaster(place, typed);
   const command = commandOf(group, name);
   const operation = operationOf(command.does);
   if (typed.flags.has('help')) return say(helpOf(command, operation));
@@ -101,9 +101,9 @@ async function valuesOf({ command, operation }, { words, flags }, environment) {
       `"${words[takes.length]}" is one word too many.\n\n${helpOf(command, operation)}`,
     );
   }
-  const strange = [...flags.keys()].find(
-    (flag) => !COMMON.includes(flag) && !fields.some((field) => field.flag === flag),
-  );
+  const takesFile = fields.some((field) => isSecret(field) && field.name === 'credential');
+  const known = [...COMMON, ...(takesFile ? [FILE_FLAG] : []), ...fields.map(({ flag }) => flag)];
+  const strange = [...flags.keys()].find((flag) => !known.includes(flag));
   if (strange !== undefined) {
     throw new Usage(`There is no --${strange} here.\n\n${helpOf(command, operation)}`);
   }
@@ -111,7 +111,10 @@ async function valuesOf({ command, operation }, { words, flags }, environment) {
   const values = new Map();
   for (const field of fields) {
     const word = words[takes.indexOf(field.name)];
-    const value = await valueFor(field, { given: word ?? flags.get(field.flag), environment });
+    const given = word ?? flags.get(field.flag);
+    const value = isSecret(field)
+      ? await secretOf(field, { given, file: flags.get(FILE_FLAG), environment })
+      : valueFor(field, given);
     if (value !== undefined) values.set(field.name, value);
     else if (field.required && ![...flags.keys()].some((one) => one.startsWith(`${field.flag}.`))) {
       const how = takes.includes(field.name) ? `<${field.flag}>` : `--${field.flag}`;
@@ -121,22 +124,12 @@ async function valuesOf({ command, operation }, { words, flags }, environment) {
   return values;
 }
 
-/**
- * @param {Field} field
- * @param {{ given: string | true | undefined, environment: NodeJS.ProcessEnv }} source
- */
-async function valueFor(field, { given, environment }) {
-  const { name, flag, required } = field;
-  if (SECRETS.test(name) && field.place === 'body') {
-    if (given === undefined && !required) return undefined;
-    // Not the password that one logs in with oneself.
-    const variable = name === 'password' ? 'RELAY_NEW_PASSWORD' : 'RELAY_CREDENTIAL';
-    if (typeof given === 'string') {
-      throw new Usage(`A ${name} is not typed: it is asked for, or comes from ${variable}.`);
-    }
-    return environment[variable] || (await ask(`New ${name}`, { hidden: true }));
+/** @param {Field} field @param {string | true | undefined} given */
+function valueFor(field, given) {
+  if (given === true) {
+    if (field.schema['type'] === 'boolean') return true;
+    throw new Usage(`--${field.flag} needs a value: ${wordsOf(field)}.`);
   }
-  if (given === true) throw new Usage(`--${flag} needs a value: ${wordsOf(field)}.`);
   return given === undefined ? undefined : valueOf(field, given, Date.now());
 }
 

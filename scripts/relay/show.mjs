@@ -93,7 +93,7 @@ function cellOf(column, value) {
 /** @param {string} column @param {number} value */
 function numberOf(column, value) {
   if (column.endsWith('Nanos')) return dollars(value);
-  if (/(At|^at|\.at|^asOf|^effectiveFrom|^previousUntil|^from|^to)$/.test(column)) {
+  if (/(At|^at|\.at|^asOf|^effectiveFrom|^previousUntil|^from|^to|^since|until)$/.test(column)) {
     return new Date(value).toISOString().replace('T', ' ').slice(0, 19);
   }
   return String(value);

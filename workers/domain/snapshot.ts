@@ -10,6 +10,7 @@ import type {
   Report,
   ReportAnswer,
   ResetCall,
+  SpendCall,
 } from './health/calls';
 import type { AccountId } from './ids';
 import type { Nanos } from './money';
@@ -88,6 +89,8 @@ export interface SnapshotAccount {
   readonly costFactor: Factor;
   /** What the account is said to cost for these models, before `costFactor`. */
   readonly ownPrices: readonly PriceRow[];
+  /** An admin has said that a host may be called which is not the kind's own; absent: no. */
+  readonly allowsOtherHost?: boolean;
 }
 
 /** An account on which nothing is set but what it must have. */
@@ -157,19 +160,7 @@ export type SnapshotAnswer = Result<Snapshot | 'unchanged', RelayError> & {
   readonly health?: Health;
 };
 
-/** The Pool object as callers see it (platform/objects.ts gives the stub). */
-export interface PoolPort {
-  /** `unchanged` when the caller's version is the one in force. */
-  snapshot(version: number | null, healthVersion?: number | null): Promise<SnapshotAnswer>;
-  /** After a change in D1: re-read the whole from the primary if `version` is higher. */
-  refresh(version: number): Promise<void>;
-  /** Answers when the object holds a snapshot or can load one. */
-  ping(): Promise<'ok' | 'empty'>;
-  /** Somebody watches until then (Unix ms), or longer if it is said again; null: nobody. */
-  setLive(until: number | null): Promise<void>;
-}
-
-/** The same object, for those who look after the accounts' health. */
+/** The part of the Pool object that looks after the accounts' health. */
 export interface PoolHealthPort {
   /** What an isolate has seen of the accounts; answers with how they are now. */
   report(report: Report): Promise<ReportAnswer>;
@@ -177,6 +168,23 @@ export interface PoolHealthPort {
   permit(call: PermitCall): Promise<PermitAnswer>;
   /** Every account's state with its reason, for admins. */
   states(): Promise<readonly AccountState[]>;
-  /** Forgets what holds an account back. */
+  /** Forgets what holds an account back, its provider's overload included. */
   reset(call: ResetCall): Promise<void>;
+  /** The sums of D1, which correct what isolates have told. */
+  spentAsOf(call: SpendCall): Promise<void>;
+}
+
+/** The Pool object as callers see it (platform/objects.ts gives the stub). */
+export interface PoolPort extends PoolHealthPort {
+  /**
+   * `unchanged` when the caller's version is the one in force. `health` comes when the caller's
+   * version of it is another one; a caller that names none gets none.
+   */
+  snapshot(version: number | null, healthVersion?: number | null): Promise<SnapshotAnswer>;
+  /** After a change in D1: re-read the whole from the primary if `version` is higher. */
+  refresh(version: number): Promise<void>;
+  /** Answers when the object holds a snapshot or can load one. */
+  ping(): Promise<'ok' | 'empty'>;
+  /** Somebody watches until then (Unix ms), or longer if it is said again; null: nobody. */
+  setLive(until: number | null): Promise<void>;
 }

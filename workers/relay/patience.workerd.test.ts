@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { withPatience } from './patience';
+import { earlyWords, withPatience } from './patience';
 
 const PING = 'event: ping\ndata: {"type": "ping"}\n\n';
 const soon = { afterMs: 1, everyMs: 1 };
@@ -14,7 +14,7 @@ async function readThrough(answer: Response): Promise<string> {
   const late = new Promise<Response>((done) => {
     resolve = done;
   });
-  const early = await withPatience(late, headers, soon);
+  const early = await withPatience(late, { headers, early: earlyWords() }, soon);
   expect(early.status).toBe(200);
   const reader = early.body?.pipeThrough(new TextDecoderStream()).getReader();
   let text = '';
@@ -31,7 +31,9 @@ describe('withPatience', () => {
   it('hands an answer on untouched when it comes in time', async () => {
     const answer = new Response('body', { status: 404 });
     const patient = { afterMs: 60_000, everyMs: 60_000 };
-    expect(await withPatience(Promise.resolve(answer), headers, patient)).toBe(answer);
+    expect(
+      await withPatience(Promise.resolve(answer), { headers, early: earlyWords() }, patient),
+    ).toBe(answer);
   });
 
   it('pings while the answer is late, then gives its body and nothing else', async () => {
@@ -51,7 +53,7 @@ describe('withPatience', () => {
 
   it('lets go of an answer that comes when nobody listens any more', async () => {
     const late = Promise.withResolvers<Response>();
-    const early = await withPatience(late.promise, headers, soon);
+    const early = await withPatience(late.promise, { headers, early: earlyWords() }, soon);
     await early.body?.cancel();
     const letGo = Promise.withResolvers<void>();
     late.resolve(new Response(new ReadableStream({ cancel: () => letGo.resolve() })));

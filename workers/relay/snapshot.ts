@@ -1,5 +1,6 @@
-// The isolate's copy of the Pool's snapshot: accounts, prices, aliases. Fresh enough: used; older:
-// used and renewed behind; too old or absent: awaited, beside admit.
+// The isolate's copy of the Pool's snapshot: accounts, prices, aliases; with it comes how the
+// accounts are (health.ts). Fresh enough: used; older: used and renewed behind; too old or absent:
+// awaited, beside admit.
 
 import type { RelayError } from '../domain/errors';
 import type { Result } from '../domain/result';
@@ -8,6 +9,7 @@ import type { Snapshot } from '../domain/snapshot';
 import { MINUTE_MS, SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
 import { poolOf } from '../platform/objects';
+import { heldHealthVersion, takeHealth } from './health';
 import type { Visit } from './journey';
 import { noteLive } from './live';
 
@@ -42,11 +44,24 @@ function renewBehind(visit: Visit, now: number): void {
   visit.ctx.waitUntil(renew(visit));
 }
 
+/** Not older than this is as good as new. */
+const NEW_MS = SECOND_MS;
+
+/** A newer snapshot than `used`, for one that has nothing to offer; `used` when there is none. */
+export async function renewedSnapshot(visit: Visit, used: Snapshot): Promise<Snapshot> {
+  if (held !== null && held.snapshot.version > used.version) return held.snapshot;
+  if (held !== null && Date.now() - held.at < NEW_MS) return used;
+  const renewed = await renew(visit);
+  return renewed.ok ? renewed.value : used;
+}
+
 async function renew(visit: Visit): Promise<Result<Snapshot, RelayError>> {
   try {
-    const answer = await poolOf(visit.env).snapshot(held?.snapshot.version ?? null);
+    const version = held?.snapshot.version ?? null;
+    const answer = await poolOf(visit.env).snapshot(version, heldHealthVersion());
     if (!answer.ok) return answer;
     noteLive(answer);
+    takeHealth(answer.health);
     const snapshot = answer.value === 'unchanged' ? held?.snapshot : answer.value;
     if (snapshot === undefined) return fail(POOL_BUSY);
     if (held === null || snapshot.version >= held.snapshot.version) {

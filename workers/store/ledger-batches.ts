@@ -3,6 +3,7 @@
 // is not writes nothing. It decides nothing: the object sends in order (objects/ledger-flush.ts).
 
 import type { UserId, WalletId } from '../domain/ids';
+import { accountDays } from '../domain/ledger/account-days';
 import type { Batch } from '../domain/ledger/batch';
 import type { Happened, RollupDelta } from '../domain/ledger/rollup';
 import { closingOf, countsOf, modelOf, rollupDeltas, userOf } from '../domain/ledger/rollup';
@@ -10,6 +11,7 @@ import type { RequestRow } from '../domain/ledger/row';
 import type { Nanos } from '../domain/money';
 import { nanos, ZERO_NANOS } from '../domain/money';
 import type { TokenCounts } from '../domain/usage/tokens';
+import { ACCOUNT_DAY_COLUMNS, accountDayValues, ADD_TO_ACCOUNT_DAY } from './account-days';
 
 /** One parameter's bytes at most; D1 takes 2 MB. */
 const PARAMETER_BYTES_MAX = 1_000_000;
@@ -67,6 +69,8 @@ const ADD_ROLLUPS =
     ),
   ].join(', ');
 
+const ADD_ACCOUNT_DAYS = `${insertFrom('account_days', ACCOUNT_DAY_COLUMNS)} ${ADD_TO_ACCOUNT_DAY}`;
+
 const WRITE_LOG =
   `${insertFrom('requests', LOG_COLUMNS)} ON CONFLICT (id) DO UPDATE SET ` +
   LOG_KNOWN.map((name) => `${name} = excluded.${name}`).join(', ');
@@ -105,6 +109,9 @@ export async function deliver(d1: D1Database, delivery: Delivery): Promise<numbe
     session.prepare(statement).bind(walletId, n, ...values);
   const results = await session.batch<{ n: number }>([
     ...parameters(rollupDeltas(happened).map(sumOf)).map((json) => guarded(ADD_ROLLUPS, json)),
+    ...parameters(accountDays(happened).map(accountDayValues)).map((json) =>
+      guarded(ADD_ACCOUNT_DAYS, json),
+    ),
     ...parameters(linesOf(walletId, happened)).map((json) => guarded(WRITE_LOG, json)),
     guarded(SET_BALANCE, nanos(batch.balanceNanos), batch.cutAt),
     // Moves last: until then all others see the batch before.

@@ -6,8 +6,9 @@
 import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import type { AccountId, KeyId, RequestId, UserId, WalletId } from '../domain/ids';
 import type { Certainty, Closing } from '../domain/ledger/calls';
+import type { Factor, PriceRow } from '../domain/pricing/catalogue';
 import type { Region } from '../domain/region';
-import type { AccountKind, SnapshotAccount } from '../domain/snapshot';
+import type { AccountKind, ActiveHours, SnapshotAccount } from '../domain/snapshot';
 import { nanosColumn } from './columns';
 
 /** JSON of a LimitSet; `{}` limits nothing. Last, as added columns stand. */
@@ -99,6 +100,29 @@ export const accounts = sqliteTable('accounts', {
   origin: text('origin', { enum: ['environment', 'admin'] }).notNull(),
   version: integer('version').notNull(),
   createdAt: integer('created_at').notNull(),
+  /** What the fields mean: SnapshotAccount. Last, as added columns stand. */
+  modelNames: text('model_names', { mode: 'json' })
+    .$type<Readonly<Record<string, string>>>()
+    .notNull()
+    .default({}),
+  region: text('region'),
+  project: text('project'),
+  workspace: text('workspace'),
+  groups: text('groups', { mode: 'json' }).$type<readonly string[]>().notNull().default([]),
+  maxConcurrency: integer('max_concurrency'),
+  dailyCapNanos: nanosColumn('daily_cap_nanos'),
+  monthlyCapNanos: nanosColumn('monthly_cap_nanos'),
+  isHard: integer('is_hard', { mode: 'boolean' }).notNull().default(false),
+  activeHours: text('active_hours', { mode: 'json' }).$type<ActiveHours>(),
+  egress: text('egress').$type<Region>(),
+  costFactor: text('cost_factor', { mode: 'json' }).$type<Factor>().notNull().default([1, 1]),
+  ownPrices: text('own_prices', { mode: 'json' })
+    .$type<readonly PriceRow[]>()
+    .notNull()
+    .default([]),
+  allowsOtherHost: integer('allows_other_host', { mode: 'boolean' }).notNull().default(false),
+  /** For admins alone: the relay does not get it. */
+  notes: text('notes').notNull().default(''),
 });
 
 /** Price rows. Those of source `list` come with the release, those of `admin` are never touched. */
@@ -204,6 +228,27 @@ export const rollups = sqliteTable(
       columns: [table.slot, table.userId, table.keyId, table.model, table.accountId, table.closing],
     }),
   ],
+);
+
+/** Sums per day (UTC) and account; statements add to a row, never set it. */
+export const accountDays = sqliteTable(
+  'account_days',
+  {
+    /** Unix ms at which the day begins. */
+    day: integer('day').notNull(),
+    accountId: text('account_id').$type<AccountId>().notNull(),
+    /** That it answered last. */
+    requests: integer('requests').notNull(),
+    /** Of these, of conversations whose cache another account had; and what that cost. */
+    moves: integer('moves').notNull(),
+    movedNanos: nanosColumn('moved_nanos').notNull(),
+    /** Its attempts that nobody got an answer of; and what they may have cost it. */
+    absorbedAttempts: integer('absorbed_attempts').notNull(),
+    absorbedNanos: nanosColumn('absorbed_nanos').notNull(),
+    /** What its answers are said to have cost it. */
+    accountNanos: nanosColumn('account_nanos').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.day, table.accountId] })],
 );
 
 /** The number of the last batch that a wallet's object has brought here. */

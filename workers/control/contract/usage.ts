@@ -4,6 +4,7 @@
 import * as z from 'zod/mini';
 import { CLOSINGS } from '../../domain/ledger/calls';
 import { GRANULARITIES, RANGE_WORDS } from '../../domain/usage/timeline';
+import { standing } from './account-standing';
 import { endpoint, reads } from './endpoint';
 import { id, instant, nanos, timeZone } from './fields';
 
@@ -119,6 +120,7 @@ const summary = z.strictObject({
       name: z.string(),
       kind: z.string(),
       status: z.enum(['active', 'draining', 'disabled']),
+      ...standing,
     }),
   ),
 });

@@ -90,6 +90,8 @@ export interface Tally {
 export interface ProbeResult {
   readonly permit: string;
   readonly isGood: boolean | null;
+  /** The call goes on: what it takes of an exact limit stays taken until it is told of again. */
+  readonly isRunning?: true;
 }
 
 /** Sums of one isolate. */
@@ -123,6 +125,8 @@ export interface PermitCall {
   readonly accountId: AccountId;
   /** What holds the account back for this request: all of it must let the call through. */
   readonly subjects: readonly Subject[];
+  /** What the call can cost at most, where the account's caps are exact; absent: nothing. */
+  readonly reserveNanos?: Nanos;
 }
 
 export type PermitAnswer =
@@ -137,6 +141,24 @@ export interface AccountState {
   /** Everything that holds it or a part of it back, its provider's overload included. */
   readonly marks: readonly Mark[];
   readonly load: Load;
+}
+
+/** What accounts have cost by the sums of D1, which replace what was counted meanwhile. */
+export interface SpendCall {
+  /** Unix ms at which the sums were taken. */
+  readonly asOf: number;
+  /** What is counted of accounts that are not among them stays as it is. */
+  readonly sums: readonly SpendSum[];
+  /** Whether the sums tell of the month too: those of the day are asked for more often. */
+  readonly hasMonths: boolean;
+}
+
+export interface SpendSum {
+  readonly accountId: AccountId;
+  /** Since midnight UTC; attempts that nobody paid for are not in it. */
+  readonly dayNanos: Nanos;
+  /** Since the month began (UTC); not looked at where the call has no months. */
+  readonly monthNanos: Nanos;
 }
 
 export interface ResetCall {
