@@ -166,7 +166,7 @@ function settle(wallet, call) {
   const row = state.openRowOf(memory, call.requestId);
   const { outcome } = decideSettle(row, call, now);
   const { certainty, costNanos } = outcome;
-  const closed = { ...row, outcome, known: { certainty, costNanos }, closed: closedOf(call) };
+  const closed = { ...row, outcome, known: { certainty, costNanos }, closed: closedOf(call, row) };
   state.foldClosed(memory, closed);
   answerOf(closed);
   return closed.closed;

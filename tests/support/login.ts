@@ -19,7 +19,11 @@ export async function logInAdmin(relay: RelayFacts): Promise<Login> {
   // Written by the setup of this run.
   const { admin } = JSON.parse(readFileSync(file, 'utf8')) as { admin: object };
   const body = JSON.stringify({ ...admin, transport: 'bearer' });
-  const { user, tokens } = await success<LoggedIn>('/api/auth/login', { body });
+  return asLogin(await success<LoggedIn>('/api/auth/login', { body }));
+}
+
+/** Who came in, by the answer that said so. */
+export function asLogin({ user, tokens }: LoggedIn): Login {
   const token = tokens?.access ?? '';
   return {
     userId: user.id,

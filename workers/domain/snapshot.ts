@@ -26,7 +26,15 @@ export interface SealedCredential {
 }
 
 /** Kinds of upstream that exist today; the registry is exhaustive over this list. */
-export const ACCOUNT_KINDS = ['anthropic', 'anthropic-compatible'] as const;
+export const ACCOUNT_KINDS = [
+  'anthropic',
+  'anthropic-compatible',
+  'aws',
+  'bedrock',
+  'bedrock-mantle',
+  'vertex',
+  'foundry',
+] as const;
 export type AccountKind = (typeof ACCOUNT_KINDS)[number];
 
 /** When an account takes new requests, by the clocks of a time zone. */
@@ -81,6 +89,8 @@ export interface SnapshotAccount {
   readonly costFactor: Factor;
   /** What the account is said to cost for these models, before `costFactor`. */
   readonly ownPrices: readonly PriceRow[];
+  /** An admin has said that a host may be called which is not the kind's own; absent: no. */
+  readonly allowsOtherHost?: boolean;
 }
 
 /** An account on which nothing is set but what it must have. */
@@ -109,7 +119,14 @@ export const ACCOUNT_DEFAULTS = {
 export function providerOf({ kind, baseUrl }: Pick<SnapshotAccount, 'kind' | 'baseUrl'>): string {
   switch (kind) {
     case 'anthropic':
+    case 'aws':
+    case 'bedrock':
+    case 'vertex':
+    case 'foundry':
       return kind;
+    case 'bedrock-mantle':
+      // Two doors to the same machines.
+      return 'bedrock';
     case 'anthropic-compatible':
       // Each host is a provider of its own; `https://` and a path are none of its name.
       return `compatible:${baseUrl.split('/')[2] ?? baseUrl}`;

@@ -9,6 +9,7 @@ import { replayLateSettles } from '../store/late-settles';
 import { deliverStale } from '../store/outbox';
 import { pruneRequests } from '../store/requests';
 import { snapshotVersion } from '../store/snapshot';
+import { sumUsage } from '../store/usage-sums';
 import { forgetDeleted } from '../store/user-changes';
 import { probeAccounts } from './probe';
 import { correctSpend } from './spend';
@@ -34,6 +35,7 @@ const JOBS: readonly Job[] = [
   { name: 'account-probes', run: probe },
   { name: 'account-spend', run: correct },
   { name: 'request-log', run: pruneLog },
+  { name: 'usage-sums', run: sumUp },
   { name: 'deleted-users', run: forgetUsers },
   { name: 'kept-answers', run: pruneKept },
 ];
@@ -83,6 +85,10 @@ async function correct(env: Env, { now }: Tick): Promise<void> {
 
 async function pruneLog(env: Env, { now }: Tick): Promise<void> {
   await pruneRequests(env.DB, now);
+}
+
+async function sumUp(env: Env, { now }: Tick): Promise<void> {
+  await sumUsage(env.DB, now);
 }
 
 async function forgetUsers(env: Env, { now }: Tick): Promise<void> {

@@ -92,6 +92,7 @@ describe('the cron', () => {
       'job-failed outbox',
       'job-failed request-log',
       'job-failed snapshot',
+      'job-failed usage-sums',
     ]);
   });
 

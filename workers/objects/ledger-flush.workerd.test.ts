@@ -221,8 +221,8 @@ describe('what is old', () => {
 describe('rows written', () => {
   it.each([
     { requests: 20, objectMax: 2.5, databaseMax: 1.3 },
-    // Shown honestly: what a flush costs is not shared.
-    { requests: 1, objectMax: 5, databaseMax: 4 },
+    // Shown honestly: what a flush costs is not shared. The first of a sum is in an index, too.
+    { requests: 1, objectMax: 5, databaseMax: 4.2 },
   ])('at $requests requests a flush stay within bounds', async (bounds) => {
     const { requests, objectMax, databaseMax } = bounds;
     const wallet = await newWallet();

@@ -100,7 +100,7 @@ async function take(
   }
   await rest(way, pauseMs);
   const permit = await permitFor(way, step);
-  if (permit === 'denied') {
+  if (permit === false) {
     way.state = afterDenial(way.state, candidate.account.id);
     return 'next';
   }
@@ -131,10 +131,11 @@ async function call(
   const { reply } = tried;
   const verdict = verdictOn(reply);
   const marks = marksOf(way, candidate, { verdict, reply });
-  tell(way, candidate, { verdict, permit, marks });
+  const goesOn = tried.is === 'answer' && candidate.account.isHard;
+  tell(way, candidate, { verdict, permit, marks, goesOn });
   const absorbedNanos = absorbedBy(way, candidate, verdict);
   record(way, candidate, { status: reply.status, outcome: verdict.name, startedAt, absorbedNanos });
-  if (verdict.next === 'none') return handOn(way, candidate, tried);
+  if (verdict.next === 'none') return handOn(way, candidate, { tried, permit });
   noteEnd(candidate.account.id);
   way.state = afterCall(way.state, candidate, { verdict, tookMs: Date.now() - startedAt });
   if (tried.is === 'failure' && tried.refusal !== null && verdict.isShowable) {
@@ -145,7 +146,11 @@ async function call(
 }
 
 /** An answer, or a refusal that is the client's own affair: it is no longer called away from it. */
-function handOn(way: Way, candidate: Candidate, tried: Tried): Result<Answer, Unanswered> | 'next' {
+function handOn(
+  way: Way,
+  candidate: Candidate,
+  { tried, permit }: { readonly tried: Tried; readonly permit: string | null },
+): Result<Answer, Unanswered> {
   const piece = tried.is === 'answer' ? tried.answer : tried.is === 'failure' && tried.asItCame;
   if (!piece) {
     noteEnd(candidate.account.id);
@@ -154,7 +159,8 @@ function handOn(way: Way, candidate: Candidate, tried: Tried): Result<Answer, Un
   // What still flows has its end noted when it has come (handle.ts).
   if (piece.response.status >= 400) noteEnd(candidate.account.id);
   if (tried.is === 'answer') earnRetry(candidate.provider);
-  return ok(answerOf(way, candidate, piece));
+  const slot = candidate.account.isHard && permit !== null ? { slot: permit } : {};
+  return ok({ ...answerOf(way, candidate, piece), ...slot });
 }
 
 function answerOf(way: Way, { account }: Candidate, piece: Piece): Answer {
@@ -218,16 +224,18 @@ async function rest({ running, client }: Way, ms: number): Promise<void> {
   forget();
 }
 
-/** The permit's name; null: none is needed. */
+/** The permit's name; null: none is needed; false: it was not given. */
 async function permitFor(
   { journey }: Way,
   { permit, candidate }: Extract<Step, { do: 'call' }>,
-): Promise<string | 'denied' | null> {
+): Promise<string | false | null> {
   if (permit === null) return null;
   const { account, held } = candidate;
-  const asked = { kind: permit, accountId: account.id, subjects: held };
+  const { hold, likelyInputNanos } = journey.lease;
+  const reserveNanos = hold?.boundNanos ?? likelyInputNanos;
+  const asked = { kind: permit, accountId: account.id, subjects: held, reserveNanos };
   const answer = await askPermit(journey.env, asked);
-  return answer.granted ? answer.permit : 'denied';
+  return answer.granted ? answer.permit : false;
 }
 
 interface Seen {
@@ -235,13 +243,16 @@ interface Seen {
   readonly verdict: Verdict | null;
   readonly permit: string | null;
   readonly marks?: readonly Mark[];
+  /** Its place at an account with exact limits is taken until it has ended. */
+  readonly goesOn?: boolean;
 }
 
 /** Tells the isolate's picture, and through it Pool. */
 function tell({ journey }: Way, { account, provider }: Candidate, seen: Seen): void {
-  const { verdict, permit, marks = [] } = seen;
+  const { verdict, permit, marks = [], goesOn = false } = seen;
   const isGood = verdict === null ? null : verdict.counts === 'success' || verdict.next === 'none';
-  const probe = permit === null ? {} : { probe: { permit, isGood } };
+  const running = goesOn ? { isRunning: true as const } : {};
+  const probe = permit === null ? {} : { probe: { permit, isGood, ...running } };
   const counts = verdict?.counts ?? 'none';
   const of = { accountId: account.id, provider, ...familyOf(journey) };
   noteOutcome(journey, { ...of, counts, marks, ...probe });

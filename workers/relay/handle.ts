@@ -6,10 +6,11 @@ import { facts } from '../domain/errors';
 import { log } from '../observe/log';
 import { admit } from './admit';
 import { endedByRelay, errorAnswer, eventHeaders } from './answer';
+import { estimatedCount } from './count';
 import { freeEnding, leftBeforeHeaders } from './ending';
 import type { Unanswered } from './forward';
 import { forward } from './forward';
-import type { Admitted, Answer, Bearer, Journey, ReadBody, Visit } from './journey';
+import type { Admitted, Bearer, Journey, ReadBody, Visit } from './journey';
 import { tellStarted } from './live';
 import { passOn } from './pass-on';
 import type { Early } from './patience';
@@ -17,8 +18,7 @@ import { earlyWords, PATIENCE, withPatience } from './patience';
 import type { Running } from './progress';
 import { atRest, keepAlive } from './progress';
 import { readBody } from './read';
-import { noteEnd } from './health';
-import { conversationTag, scheduling } from './schedule';
+import { conversationTag, COUNTS_NOTHING, scheduling } from './schedule';
 import { REACHED_NOTHING, settle } from './settle';
 import { currentSnapshot } from './snapshot';
 
@@ -78,16 +78,7 @@ async function dispatch(
   const travelled = forwarded.ok
     ? await passOn(journey, forwarded.value, running)
     : unanswered(journey, forwarded.error, running);
-  const finished = travelled.finished.finally(() => {
-    rest();
-    if (forwarded.ok && isRunning(forwarded.value)) noteEnd(forwarded.value.account.id);
-  });
-  return { ...travelled, finished };
-}
-
-/** Whether the account still worked when its answer was handed on. */
-function isRunning({ response }: Pick<Answer, 'response'>): boolean {
-  return response.status < 400;
+  return { ...travelled, finished: travelled.finished.finally(rest) };
 }
 
 /** A bug: the client has its 500; the row, if there is one, is closed by the ledger's alarm. */
@@ -120,6 +111,10 @@ function unanswered(journey: Journey, given: Unanswered, running: Running): Trav
     const word = running.stopped ?? 'stopped';
     const finished = settle(journey, leftBeforeHeaders(journey.lease, word), reached);
     return { response: errorAnswer(journey, endedByRelay(word)), finished };
+  }
+  if (error.kind === 'bad-request' && error.message === COUNTS_NOTHING) {
+    const finished = settle(journey, freeEnding('completed'), reached);
+    return { response: estimatedCount(journey), finished };
   }
   const ending = freeEnding(attempts.length === 0 ? 'void' : 'upstream-failed');
   return { response: errorAnswer(journey, error), finished: settle(journey, ending, reached) };

@@ -68,6 +68,8 @@ export interface Answer {
   readonly firstByteMs: number;
   /** Ends the upstream call, its body included. */
   readonly cancel: () => void;
+  /** The permit by which it holds a place at an account with exact limits; absent: none. */
+  readonly slot?: string;
   /** For whom; it may have left meanwhile. */
   readonly client: Client;
 }

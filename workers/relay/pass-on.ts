@@ -2,6 +2,9 @@
 // they are; a short JSON answer is read whole and passed on; everything else flows.
 
 import type { RelayError } from '../domain/errors';
+import type { Nanos } from '../domain/money';
+import { ZERO_NANOS } from '../domain/money';
+import { providerOf } from '../domain/snapshot';
 import { MINUTE_MS } from '../domain/time';
 import { anthropic } from '../protocols/anthropic';
 import type { MeterOptions } from '../protocols/protocol';
@@ -12,11 +15,14 @@ import { costSoFar, endingOf, freeEnding, inputSoFar } from './ending';
 import { watchHold } from './extend';
 import type { Travelled } from './handle';
 import type { Answer, Journey } from './journey';
+import { noteCost, noteEnd } from './health';
+import { keptOf } from './kept';
 import { tellFirstByte } from './live';
 import type { AnswerType, Meter } from './meter';
 import { meterOf } from './meter';
 import type { Running } from './progress';
 import { givenUpBy } from './progress';
+import { familyOf } from './schedule';
 import type { Reached } from './settle';
 import { settle } from './settle';
 import { flow } from './stream';
@@ -189,7 +195,9 @@ function meteredClose(
   const read = readingOf(end.meter);
   const { status } = answer.response;
   const ending = endingOf({ status, how: end.how, ...read }, journey);
-  return close(journey, answer, { ...ending, servedModel: read.reading.model });
+  const { account } = answer;
+  const kept = keptOf({ account, reading: read.reading, usage: ending.usage }, journey);
+  return close(journey, answer, { ...ending, ...kept, servedModel: read.reading.model });
 }
 
 function unserved(closing: Ending['closing']): Ending & { readonly servedModel: null } {
@@ -207,7 +215,17 @@ function close(
 ): Promise<void> {
   const { account, attempts, firstByteMs, response, client } = answer;
   const { status } = response;
+  leaveAccount(journey, answer, ending.accountNanos ?? ending.costNanos);
   const times = { firstByteMs, leftAt: client.leftAt() };
   const reached: Reached = { status, accountId: account.id, attempts, ...times, servedModel };
   return settle(journey, ending, reached);
+}
+
+/** The account no longer works for this request; a refusal had ended when it was read. */
+function leaveAccount(journey: Journey, answer: Answer, costNanos: Nanos): void {
+  const { account, response, slot } = answer;
+  if (response.status >= 400) return;
+  noteEnd(account.id, slot);
+  const of = { accountId: account.id, provider: providerOf(account), ...familyOf(journey) };
+  noteCost(journey, { ...of, costNanos, absorbedNanos: ZERO_NANOS });
 }

@@ -9,12 +9,14 @@ import { COOLDOWN_WAIT_MS } from '../domain/scheduling/attempts';
 import type { Asked, Candidate, Choice } from '../domain/scheduling/choose';
 import { choose } from '../domain/scheduling/choose';
 import { egressAllowed, egressShardOf } from '../domain/scheduling/egress';
-import type { Snapshot } from '../domain/snapshot';
+import type { AccountKind, Snapshot, SnapshotAccount } from '../domain/snapshot';
 import { SECOND_MS } from '../domain/time';
 import { base64url } from '../platform/base64';
 import { concatBytes } from '../platform/bytes';
 import { hmacSha256 } from '../platform/digest';
 import type { Via } from '../platform/egress';
+import { refusalOf } from '../upstreams/capabilities';
+import { upstreamOf } from '../upstreams/registry';
 import { healthView } from './health';
 import type { Bearer, Journey, ReadBody, Visit } from './journey';
 import { renewedSnapshot } from './snapshot';
@@ -40,8 +42,7 @@ export function scheduling(journey: Journey, conversation: string): Scheduling {
   const now = (): Choice => {
     const at = Date.now();
     const view = healthView(at);
-    const refusalOf = (): null => null;
-    const views = { ...view, refusalOf };
+    const views = { ...view, refusalOf: refusalFor(journey) };
     return choose(snapshot.accounts, askedOf(journey, { conversation, snapshot, at }), views);
   };
   return {
@@ -55,6 +56,26 @@ export function scheduling(journey: Journey, conversation: string): Scheduling {
     },
   };
 }
+
+/** What of the request an account's kind cannot take; asked for once a kind. */
+function refusalFor(journey: Journey): (account: SnapshotAccount) => string | null {
+  const { operation, request, body } = journey;
+  const { fields = [], toolTypes = [] } = body?.essentials ?? {};
+  const betas = (request.headers.get('anthropic-beta') ?? '').split(',').map((one) => one.trim());
+  const known = new Map<AccountKind, string | null>();
+  return ({ kind }) => {
+    const found = known.get(kind);
+    if (found !== undefined) return found;
+    const isOffered = operation !== 'count_tokens' || upstreamOf(kind).operations.has(operation);
+    const refusal = refusalOf(kind, { betas, fields, toolTypes });
+    const why = isOffered ? (refusal?.why ?? null) : COUNTS_NOTHING;
+    known.set(kind, why);
+    return why;
+  };
+}
+
+/** Of a kind that cannot count tokens: another one does, or the relay estimates (count.ts). */
+export const COUNTS_NOTHING = 'count_tokens: not offered by this upstream';
 
 function askedOf(
   journey: Journey,

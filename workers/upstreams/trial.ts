@@ -6,7 +6,7 @@ import type { PriceRow } from '../domain/pricing/catalogue';
 import type { AccountKind, SnapshotAccount } from '../domain/snapshot';
 import type { Config } from '../platform/env';
 import { ForbiddenAddress, upstreamFetch } from '../platform/outbound';
-import type { Credential } from '../platform/seal';
+import { Credential } from '../platform/seal';
 import { upstreamOf } from './registry';
 import type { PrepareFailure, UpstreamCall } from './upstream';
 
@@ -22,6 +22,11 @@ interface SmallestCall {
 const SMALLEST: Readonly<Record<AccountKind, (model: string) => SmallestCall>> = {
   anthropic: oneMessage,
   'anthropic-compatible': oneMessage,
+  aws: oneMessage,
+  bedrock: oneMessage,
+  'bedrock-mantle': oneMessage,
+  vertex: oneMessage,
+  foundry: oneMessage,
 };
 
 function oneMessage(model: string): SmallestCall {
@@ -51,6 +56,12 @@ export interface TrialAnswer {
   readonly headers: Headers;
   /** The beginning of its body. */
   readonly text: string;
+  /** Where it went; null: nothing was sent. */
+  readonly url: string | null;
+  /** What it was sent with, which may be a token that was got for the credential; null: nothing. */
+  readonly sentWith: Credential | null;
+  /** Why the call could not be made, in words without a secret; null: it could. */
+  readonly detail: string | null;
   readonly latencyMs: number;
 }
 
@@ -66,27 +77,34 @@ export type TrialFailure =
 export async function tryUpstream(trial: TrialCall): Promise<TrialAnswer> {
   const { account, credential, environment, signal } = trial;
   const begun = Date.now();
-  const failed = (failure: TrialFailure): TrialAnswer => ({
-    status: null,
-    failure,
-    headers: new Headers(),
-    text: '',
-    latencyMs: Date.now() - begun,
-  });
+  let url: string | null = null;
+  let sentWith: Credential | null = null;
+  const failed = (failure: TrialFailure, detail: string | null = null): TrialAnswer => {
+    const nothing = { status: null, headers: new Headers(), text: '' };
+    return { ...nothing, failure, url, sentWith, detail, latencyMs: Date.now() - begun };
+  };
   try {
     const upstream = upstreamOf(account.kind);
     const call = callOf(trial, begun);
     const prepared = await upstream.prepare(account, credential, call);
-    if (!prepared.ok) return failed(prepared.error.why);
-    const came = await upstreamFetch({ ...prepared.value, signal }, environment);
+    if (!prepared.ok) return failed(prepared.error.why, prepared.error.detail);
+    ({ url } = prepared.value);
+    sentWith = authorizationOf(prepared.value.headers);
+    const came = await upstreamFetch({ ...prepared.value, signal }, environment, { account });
     const response = await upstream.translate(came, call);
     const { status, headers } = response;
     const text = await textOf(response);
     const failure = status >= 300 && status < 400 ? 'redirect' : null;
-    return { status, failure, headers, text, latencyMs: Date.now() - begun };
+    const latencyMs = Date.now() - begun;
+    return { status, failure, headers, text, url, sentWith, detail: null, latencyMs };
   } catch (error) {
     return failed(failureOf(error));
   }
+}
+
+function authorizationOf(headers: Headers): Credential | null {
+  const value = headers.get('authorization') ?? headers.get('x-api-key');
+  return value === null ? null : new Credential(value.replace(/^Bearer /, ''));
 }
 
 function callOf({ account, model, environment, signal }: TrialCall, now: number): UpstreamCall {

@@ -16,7 +16,8 @@ import type { SnapshotAccount } from '../../domain/snapshot';
 import { configOf } from '../../platform/env';
 import { poolOf } from '../../platform/objects';
 import { seal, unseal } from '../../platform/seal';
-import type { Account, Trial } from '../contract/accounts';
+import type { Account } from '../contract/account-fields';
+import type { Trial } from '../contract/accounts';
 
 const SECRET = 'sk-ant-api03-Zk3Vd9QmT7wXrB5n';
 const NEW = {
@@ -87,7 +88,7 @@ describe('a new account', () => {
     expect(held).toMatchObject({ status: 'active', models: ['claude-x'] });
     expect(await secretOf(held)).toBe(SECRET);
     const shown = await read(await admin.call('GET', `/admin/accounts/${account.id}`));
-    expect(shown).toEqual(account);
+    expect(shown).toMatchObject(account);
     const everything = JSON.stringify([account, shown, held, await auditText(account.id)]);
     expect(everything).toContain('[sealed]');
     expect(everything).not.toContain(SECRET);
@@ -114,6 +115,14 @@ describe('a new account', () => {
     ['https://relay.test', {}],
     ['https://upstream.example.com', { kind: 'anthropic' }],
     ['https://api.anthropic.com.evil.example', { kind: 'anthropic' }],
+    ['https://bedrock-runtime.us-east-1.amazonaws.com.evil.example', { kind: 'bedrock' }],
+    ['https://bedrock-runtime.evil.example', { kind: 'bedrock' }],
+    ['https://bedrock-runtime.a.b.amazonaws.com', { kind: 'bedrock' }],
+    ['https://bedrock-runtime.us-east-1.amazonaws.com', { kind: 'bedrock-mantle' }],
+    ['https://xaiplatform.googleapis.com', { kind: 'vertex' }],
+    ['https://us-east5-aiplatformxgoogleapis.com', { kind: 'vertex' }],
+    ['https://services.ai.azure.com', { kind: 'foundry' }],
+    ['https://evil.example/.services.ai.azure.com', { kind: 'foundry' }],
     ['not an address', {}],
   ])('is refused at %s', async (baseUrl, more) => {
     const body = { ...NEW, ...more, baseUrl };
@@ -129,6 +138,18 @@ describe('a new account', () => {
     expect((await made({ baseUrl: 'http://127.0.0.1:4000/' })).baseUrl).toBe(
       'http://127.0.0.1:4000',
     );
+  });
+
+  it.each([
+    ['aws', 'https://aws-external-anthropic.us-west-2.api.aws'],
+    ['bedrock', 'https://bedrock-runtime.eu-west-1.amazonaws.com'],
+    ['bedrock-mantle', 'https://bedrock-mantle.us-east-1.api.aws/anthropic'],
+    ['vertex', 'https://us-east5-aiplatform.googleapis.com/v1'],
+    ['vertex', 'https://aiplatform.googleapis.com'],
+    ['vertex', 'https://aiplatform.eu.rep.googleapis.com/v1'],
+    ['foundry', 'https://my-resource.services.ai.azure.com/anthropic'],
+  ])('of %s may be at %s', async (kind, baseUrl) => {
+    expect((await made({ kind, baseUrl })).baseUrl).toBe(baseUrl);
   });
 
   it.each([
@@ -168,6 +189,27 @@ describe('a change', () => {
     expect(await inPool(id)).toMatchObject({ baseUrl: 'https://upstream.example.com/claude' });
   });
 
+  it('to another host takes a credential for it along: the old one is never sent there', async () => {
+    const { id } = await made();
+    const path = `/admin/accounts/${id}`;
+    const move = (body: object) => admin.call('PATCH', path, { body });
+    const away = { baseUrl: 'https://elsewhere.example.com' };
+    const response = await move(away);
+    expect(response.status).toBe(400);
+    const { error } = await response.json<{ error: { fields: object } }>();
+    expect(error.fields).toEqual({ credential: 'is needed: baseUrl is another host' });
+    expect(await inPool(id)).toMatchObject({ baseUrl: 'https://upstream.example.com/claude' });
+    const within = { baseUrl: 'https://upstream.example.com/other' };
+    expect(await read(await move(within))).toMatchObject(within);
+    expect(await secretOf(await inPool(id))).toBe(SECRET);
+    const credential = 'sk-of-elsewhere';
+    expect(await read(await move({ ...away, credential }))).toMatchObject(away);
+    expect(await secretOf(await inPool(id))).toBe(credential);
+    const lines = await auditText(id);
+    expect(lines).toContain('[sealed]');
+    expect(lines).not.toContain(credential);
+  });
+
   it('of the credential is told, the credential is not', async () => {
     const { id } = await made();
     const credential = 'sk-ant-api03-another-one';
@@ -200,6 +242,7 @@ describe('a change', () => {
     for (const [method, where, body] of [
       ['PATCH', path, { name: 'x' }],
       ['PATCH', path, { baseUrl: 'https://upstream.example.com' }],
+      ['PATCH', path, { credential: 'x' }],
       ['PUT', `${path}/credential`, { credential: 'x' }],
       ['DELETE', path, undefined],
     ] as const) {
@@ -279,6 +322,10 @@ describe('a test call', () => {
       retryAfter: null,
       rateLimits: { 'anthropic-ratelimit-requests-remaining': '49' },
       error: null,
+      url: 'https://upstream.example.com/claude/v1/messages',
+      detail: null,
+      headers: { 'content-type': 'application/json', 'request-id': 'req_upstream' },
+      body: '{"usage":{"output_tokens":1}}',
     });
     const [url, init] = spy.mock.calls[0] ?? [];
     expect(url).toBe('https://upstream.example.com/claude/v1/messages');

@@ -14,7 +14,7 @@ const WORDS: Readonly<Record<AddressFault, string>> = {
   form: 'must be a plain address: ASCII, no user name, no query, no fragment, nothing encoded',
   place: 'must be https at a public name, on port 443',
   own: 'is an address of this relay itself',
-  host: 'must be at the vendor’s own host for this kind',
+  host: 'must be at the vendor’s own host for this kind, unless allowsOtherHost is true',
 };
 
 /** The address as it is stored, without a trailing slash; `not-valid` says what is wrong. */

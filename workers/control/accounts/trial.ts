@@ -14,6 +14,13 @@ const TIMEOUT_MS = 20 * SECOND_MS;
 const VALUE_CHARACTERS_MAX = 200;
 const MESSAGE_CHARACTERS_MAX = 500;
 const RATE_LIMITS_MAX = 40;
+const HEADERS_MAX = 60;
+const BODY_CHARACTERS_MAX = 2_000;
+const URL_CHARACTERS_MAX = 500;
+/** So much of a text is kept until it is cut. */
+const LOOKED_AT = 4_000;
+/** What has a field of its own, and what would log somebody in. */
+const TOLD_OTHERWISE = /ratelimit|^anthropic-organization-id$|^(?:set-)?cookie$/;
 
 /** What came back of a call with `account` for `model`; never throws for what an upstream does. */
 export async function tryAccount(
@@ -31,20 +38,35 @@ export async function tryAccount(
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   const answer = await tryUpstream({ account, credential, model, environment, signal });
   const { status, latencyMs } = answer;
-  const failure = failureOf(answer.failure);
-  if (status === null) return { ...NOTHING, failure, model, latencyMs };
-  return told({ ...answer, status }, { model, secret });
+  const safe = hiding([secret, answer.sentWith?.reveal() ?? '']);
+  const url = safe(answer.url, URL_CHARACTERS_MAX);
+  if (status === null) {
+    const { failure } = answer;
+    const detail = safe(answer.detail, MESSAGE_CHARACTERS_MAX);
+    return { ...NOTHING, failure: wordOf(failure), model, url, detail, latencyMs };
+  }
+  return { ...told({ ...answer, status }, safe), model, url };
 }
 
-/** To an admin a call that could not be made is one whose credential is of no use. */
-function failureOf(failure: TrialFailure | null): Trial['failure'] {
+type Safe = (text: string | null, most?: number) => string | null;
+
+/** Makes texts safe to show: without these secrets, and cut. */
+function hiding(secrets: readonly string[]): Safe {
+  return (text, most = VALUE_CHARACTERS_MAX) => {
+    if (text === null) return null;
+    const known = secrets.filter((secret) => secret !== '');
+    return known.reduce((left, secret) => redacted(left, secret, LOOKED_AT), text).slice(0, most);
+  };
+}
+
+function wordOf(failure: TrialFailure | null): Trial['failure'] {
   switch (failure) {
     case 'credential':
-    case 'token-refused':
+      return 'credential-unusable';
     case 'request':
-      return 'credential-unreadable';
+      return 'not-sendable';
+    case 'token-refused':
     case 'token-unreachable':
-      return 'unreachable';
     case 'unreachable':
     case 'timeout':
     case 'address-not-allowed':
@@ -58,35 +80,40 @@ const NOTHING = {
   isGood: false,
   status: null,
   failure: null,
+  url: null,
+  detail: null,
   upstreamRequestId: null,
   organization: null,
   retryAfter: null,
   rateLimits: {},
   error: null,
+  headers: {},
+  body: null,
 } as const;
 
 function told(
   { status, failure, headers, text, latencyMs }: TrialAnswer & { readonly status: number },
-  { model, secret }: { readonly model: string; readonly secret: string },
-): Trial {
-  const safe = (value: string | null, most = VALUE_CHARACTERS_MAX) =>
-    value === null ? null : redacted(value, secret, most);
+  safe: Safe,
+): Omit<Trial, 'model' | 'url'> {
   const limits = [...headers].filter(([name]) => name.includes('ratelimit'));
+  const others = [...headers].filter(([name]) => !TOLD_OTHERWISE.test(name));
+  const named = (given: readonly (readonly [string, string])[]) =>
+    Object.fromEntries(given.map(([name, value]) => [name, safe(value) ?? '']));
   const isGood = status >= 200 && status < 300;
   const organization = safe(headers.get('anthropic-organization-id'));
   return {
     isGood,
-    model,
     status,
     latencyMs,
-    failure: failureOf(failure),
+    failure: wordOf(failure),
+    detail: null,
     upstreamRequestId: safe(headers.get('request-id') ?? headers.get('x-request-id')),
     organization: organization === null ? null : `…${organization.slice(-4)}`,
     retryAfter: safe(headers.get('retry-after')),
-    rateLimits: Object.fromEntries(
-      limits.slice(0, RATE_LIMITS_MAX).map(([name, value]) => [name, safe(value) ?? '']),
-    ),
+    rateLimits: named(limits.slice(0, RATE_LIMITS_MAX)),
     error: isGood ? null : errorOf(text, (value) => safe(value, MESSAGE_CHARACTERS_MAX)),
+    headers: named(others.slice(0, HEADERS_MAX)),
+    body: text === '' ? null : safe(text, BODY_CHARACTERS_MAX),
   };
 }
 

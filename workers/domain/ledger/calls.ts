@@ -136,6 +136,8 @@ export interface WarmAccount {
   readonly accountId: AccountId;
   /** Unix ms. */
   readonly until: number;
+  /** How much of the last prompt is in the cache: 0, and moving costs nothing. Absent: not known. */
+  readonly cachedTokens?: number;
 }
 
 /** What the Worker needs to know of a hold (ledger.md §4). */
@@ -213,6 +215,12 @@ export interface SettleCall {
   readonly timings: Timings;
   /** Ids of what the account now holds for this wallet; absent: none, or an older Worker. */
   readonly heldIds?: readonly string[];
+  /** Of these the answer's own id: there are so many that they are kept apart. */
+  readonly messageId?: string;
+  /** Accounts with the same word share their prompt cache; absent: the account has its own. */
+  readonly cacheGroup?: string;
+  /** What the account is said to cost for it; absent: as much as the user pays. */
+  readonly accountNanos?: Nanos;
 }
 
 /** What stands in the row after the call: the first closing, at its best-known cost. */

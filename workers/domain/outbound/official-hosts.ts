@@ -13,8 +13,9 @@ const HOSTS: ReadonlyMap<string, Hosts> = new Map<string, Hosts>([
   ['anthropic-compatible', 'any'],
   // Claude Platform on AWS.
   ['aws', [host('aws-external-anthropic.*.api.aws')]],
-  // The runtime, and Mantle, which speaks the Messages API itself.
-  ['bedrock', [host('bedrock-runtime.*.amazonaws.com'), host('bedrock-mantle.*.api.aws')]],
+  ['bedrock', [host('bedrock-runtime.*.amazonaws.com')]],
+  // Which speaks the Messages API itself.
+  ['bedrock-mantle', [host('bedrock-mantle.*.api.aws')]],
   // A region's host, the global one, and those that keep data in a place (`us`, `eu`).
   [
     'vertex',
@@ -44,6 +45,11 @@ export interface HostChoice {
 export function isOfficialHost(kind: string, hostname: string): boolean {
   const hosts = HOSTS.get(kind) ?? [];
   return hosts === 'any' || hosts.some((form) => form.test(hostname));
+}
+
+/** Whether `hostname` is the vendor's own, of a kind that belongs to one vendor. */
+export function isVendorHost(kind: string, hostname: string): boolean {
+  return HOSTS.get(kind) !== 'any' && isOfficialHost(kind, hostname);
 }
 
 /** Whether an account may call `hostname`: its kind's own host, or any if an admin said so. */

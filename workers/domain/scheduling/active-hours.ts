@@ -43,8 +43,9 @@ function localMinute(timeZone: string, now: number): LocalMinute | null {
   }
   if (offsetMs === null) return null;
   const minutes = Math.floor((now + offsetMs) / MINUTE_MS);
-  const date = new Date(now + offsetMs);
-  return { day: date.getUTCDay(), minute: minutes % DAY_MINUTES };
+  // 1 January 1970 was a Thursday.
+  const day = (Math.floor(minutes / DAY_MINUTES) + 4) % 7;
+  return { day, minute: minutes % DAY_MINUTES };
 }
 
 /** How far (ms) the zone's clocks are ahead of UTC; null: there is no such zone. */

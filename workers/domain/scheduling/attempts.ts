@@ -19,6 +19,10 @@ const BACKOFF_MS = 100;
 const BACKOFF_MS_MAX = 2 * SECOND_MS;
 const OVERLOAD_MS_MIN = 200;
 const OVERLOAD_MS_MAX = SECOND_MS;
+/** Each refused permit may have cost 300 ms: after so many only what needs none is called. */
+const DENIALS_MAX = 8;
+/** Where all is out, every request comes here: it must not ask for each account in turn. */
+const LAST_RESORTS_MAX = 2;
 
 /** What has been tried for one request. */
 export interface Attempts {
@@ -36,6 +40,8 @@ export interface Attempts {
 interface Call {
   readonly accountId: AccountId;
   readonly provider: string;
+  /** It left through another region. */
+  readonly isElsewhere: boolean;
   readonly verdict: Pick<Verdict, 'name' | 'next' | 'pause' | 'mayRepeat'>;
 }
 
@@ -76,29 +82,25 @@ export interface Circumstances {
 
 /** The next step. Every request comes to `give-up`, or to an answer, after a bounded number. */
 export function nextStep(state: Attempts, choice: Choice, given: Circumstances): Step {
-  if (!mayStart(state, given.now)) return { do: 'give-up' };
+  const pauseMs = pauseOf(state, given);
+  if (!mayStart(state, given.now + pauseMs)) return { do: 'give-up' };
   const left = untried(state, choice.candidates, given);
   const wait = waitFor(left, state, given);
   if (wait !== null) return wait;
   const candidate = nextCandidate(state, left);
   if (candidate === null) return { do: 'give-up' };
   const isRetry = state.calls.length > 0;
-  return {
-    do: 'call',
-    candidate,
-    pauseMs: pauseOf(state, given),
-    permit: permitFor(candidate),
-    isRetry,
-  };
+  return { do: 'call', candidate, pauseMs, permit: permitFor(candidate), isRetry };
 }
 
-function mayStart(state: Attempts, now: number): boolean {
+function mayStart(state: Attempts, at: number): boolean {
   const { calls, startedAt, excusedMs, hasTimedOut, hasWaited } = state;
-  const extra = (hasTimedOut ? 1 : 0) + (hasWaited ? 1 : 0);
-  if (calls.length > RETRIES_MAX + Math.min(1, extra)) return false;
-  const passedMs = now - startedAt;
-  if (calls.length > 0 && passedMs > LAST_START_MS) return false;
-  return calls.length === 0 || passedMs - excusedMs <= FAST_FAILURES_MS;
+  // What was only waited for has not failed: the first call is made however late it is.
+  if (calls.length === 0) return true;
+  const extra = hasTimedOut || hasWaited ? 1 : 0;
+  if (calls.length > RETRIES_MAX + extra) return false;
+  const passedMs = at - startedAt;
+  return passedMs <= LAST_START_MS && passedMs - excusedMs <= FAST_FAILURES_MS;
 }
 
 /**
@@ -108,31 +110,33 @@ function mayStart(state: Attempts, now: number): boolean {
 function untried(
   state: Attempts,
   candidates: readonly Candidate[],
-  { canLeaveElsewhere }: Circumstances,
+  given: Circumstances,
 ): readonly Candidate[] {
-  const calls = new Map<AccountId, readonly Call[]>();
-  for (const call of state.calls) {
-    calls.set(call.accountId, [...(calls.get(call.accountId) ?? []), call]);
-  }
-  const changed: Candidate[] = [];
+  const first: Candidate[] = [];
   const fresh: Candidate[] = [];
   const again: Candidate[] = [];
   for (const candidate of candidates) {
     const { account, isElsewhere } = candidate;
-    if (state.denied.includes(account.id) || (isElsewhere && !canLeaveElsewhere)) continue;
-    const [only, ...more] = calls.get(account.id) ?? [];
-    if (only === undefined) fresh.push(candidate);
-    else if (more.length === 0 && hasChanged(only)) changed.push(candidate);
-    else if (more.length === 0 && only.verdict.mayRepeat) again.push(candidate);
+    if (state.denied.includes(account.id) || (isElsewhere && !given.canLeaveElsewhere)) continue;
+    const [call, ...more] = state.calls.filter(({ accountId }) => accountId === account.id);
+    if (call === undefined) fresh.push(candidate);
+    else if (more.length > 0) continue;
+    else if (isAnotherMatter(call, candidate, state.hasWaited ? given.warm : null)) {
+      first.push(candidate);
+    } else if (call.verdict.mayRepeat || call.verdict.name === 'throttled') again.push(candidate);
   }
-  return [...changed, ...fresh, ...again];
+  return [...first, ...fresh, ...again];
 }
 
-function hasChanged({ verdict }: Call): boolean {
-  return verdict.name === 'throttled' || verdict.next === 'egress';
+function isAnotherMatter(call: Call, candidate: Candidate, waitedFor: AccountId | null): boolean {
+  if (call.verdict.next === 'egress') return candidate.isElsewhere && !call.isElsewhere;
+  return call.verdict.name === 'throttled' && call.accountId === waitedFor;
 }
 
-/** The cooldown of the conversation's own account, if it is short and nothing was waited for yet. */
+/**
+ * The cooldown of the conversation's own account, if it is short, nothing was waited for yet, and
+ * no better tier would be called after it all the same.
+ */
 function waitFor(
   left: readonly Candidate[],
   state: Attempts,
@@ -141,24 +145,31 @@ function waitFor(
   if (warm === null || state.hasWaited) return null;
   const own = left.find(({ account }) => account.id === warm);
   if (own?.standing !== 'cooling' || own.until === null) return null;
+  const { priority } = own.account;
+  if (left.some((other) => other.account.priority < priority && isCallable(other))) return null;
   const isShort = own.until - now <= waitMsMax;
-  return isShort && own.until - state.startedAt <= LAST_START_MS
-    ? { do: 'wait', untilMs: own.until }
-    : null;
+  // With room to start: a timer comes late.
+  const isInTime = own.until - state.startedAt <= LAST_START_MS - SECOND_MS;
+  return isShort && isInTime ? { do: 'wait', untilMs: own.until } : null;
 }
 
-function nextCandidate(state: Attempts, left: readonly Candidate[]): Candidate | null {
-  const callable = left.filter(({ standing }) => standing === 'ready' || standing === 'half-open');
+function isCallable({ standing }: Candidate): boolean {
+  return standing === 'ready' || standing === 'half-open';
+}
+
+function nextCandidate({ calls, denied }: Attempts, left: readonly Candidate[]): Candidate | null {
+  const mayAsk = denied.length < DENIALS_MAX;
+  const callable = left.filter((one) => isCallable(one) && (mayAsk || permitFor(one) === null));
   // Overload is everybody's at that provider: another one first.
   const overloaded = new Set(
-    state.calls.flatMap(({ provider, verdict }) => (verdict.next === 'provider' ? [provider] : [])),
+    calls.flatMap(({ provider, verdict }) => (verdict.next === 'provider' ? [provider] : [])),
   );
   const calmer = callable.find(({ provider }) => !overloaded.has(provider));
-  const [first = null] = callable;
+  const [first] = callable;
   if (calmer !== undefined) return calmer;
-  if (first !== null) return first;
+  if (first !== undefined) return first;
   // Nothing else is left, and nothing was called: what is out is asked whether it still is.
-  if (state.calls.length > 0) return null;
+  if (calls.length > 0 || denied.length >= LAST_RESORTS_MAX) return null;
   return left.find(({ standing }) => standing === 'shut') ?? null;
 }
 
@@ -184,11 +195,13 @@ function pauseOf({ calls }: Attempts, { random }: Circumstances): number {
 /** After a call that was not the answer; `tookMs` from its beginning. */
 export function afterCall(
   state: Attempts,
-  { account, provider }: Pick<Candidate, 'account' | 'provider'>,
+  candidate: Pick<Candidate, 'account' | 'provider'> & Partial<Pick<Candidate, 'isElsewhere'>>,
   { verdict, tookMs }: { readonly verdict: Verdict; readonly tookMs: number },
 ): Attempts {
   const { name, next, pause, mayRepeat } = verdict;
-  const call = { accountId: account.id, provider, verdict: { name, next, pause, mayRepeat } };
+  const { account, provider, isElsewhere = false } = candidate;
+  const said = { name, next, pause, mayRepeat };
+  const call = { accountId: account.id, provider, isElsewhere, verdict: said };
   const isExcused = name === 'timeout' && !state.hasTimedOut;
   return {
     ...state,

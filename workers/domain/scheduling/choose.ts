@@ -31,6 +31,8 @@ export interface Asked {
 /** How accounts are, and what their kinds can do. */
 export interface Views {
   readonly markOf: (subject: Subject) => Mark | null;
+  /** false: there is no mark of this account at all, so none is looked for; absent: not known. */
+  readonly isMarked?: (accountId: AccountId) => boolean;
   readonly loadOf: (accountId: AccountId) => Load;
   /** What of this request the account's kind cannot take, in words; null: nothing. */
   readonly refusalOf: (account: SnapshotAccount) => string | null;
@@ -85,10 +87,12 @@ export function choose(accounts: readonly SnapshotAccount[], asked: Asked, views
     if (tier === undefined) tiers.set(account.priority, [account]);
     else tier.push(account);
   }
+  const warm = accounts.find(({ id }) => id === asked.warm) ?? null;
+  const marksOf = marksIn(views, asked);
   const candidates = [...tiers]
     .toSorted(([one], [other]) => one - other)
-    .flatMap(([, tier]) => warmFirst(ranked(asked.tag, tier), asked.warm))
-    .map((account) => candidateOf(account, asked, views));
+    .flatMap(([, tier]) => warmFirst(ranked(asked.tag, tier), warm))
+    .map((account) => candidateOf(account, marksOf(account), asked.now));
   return { candidates, absent };
 }
 
@@ -99,14 +103,23 @@ function ranked(tag: string, tier: readonly SnapshotAccount[]): readonly Snapsho
 
 /**
  * A conversation stays with the account that answered it last: going back to a first choice that has
- * recovered would lose the cache a second time. Within a tier only: a tier is an admin's word.
+ * recovered would lose the cache a second time. Where that account is not to be had, those that
+ * share its cache are next. Within a tier only: a tier is an admin's word.
  */
 function warmFirst(
   tier: readonly SnapshotAccount[],
-  warm: AccountId | null,
+  warm: SnapshotAccount | null,
 ): readonly SnapshotAccount[] {
-  const found = warm === null ? undefined : tier.find(({ id }) => id === warm);
-  return found === undefined ? tier : [found, ...tier.filter((account) => account !== found)];
+  if (warm === null) return tier;
+  const own: SnapshotAccount[] = [];
+  const mates: SnapshotAccount[] = [];
+  const others: SnapshotAccount[] = [];
+  for (const account of tier) {
+    if (account === warm) own.push(account);
+    else if (warm.group !== null && account.group === warm.group) mates.push(account);
+    else others.push(account);
+  }
+  return [...own, ...mates, ...others];
 }
 
 function absenceOf(account: SnapshotAccount, asked: Asked, views: Views): Absence | null {
@@ -125,9 +138,13 @@ function absenceOf(account: SnapshotAccount, asked: Asked, views: Views): Absenc
   return overloadOf(account, views);
 }
 
-/** Soft: counted some seconds late. An account whose limits are exact is asked for a slot instead. */
+/**
+ * Soft: counted some seconds late. Where limits are exact a slot is asked for instead; a cap that was
+ * reached stays so until its day or month ends, so there is no need to ask for that.
+ */
 function overloadOf(account: SnapshotAccount, { loadOf }: Views): 'cap' | 'concurrency' | null {
-  const { id, maxConcurrency, dailyCapNanos, monthlyCapNanos } = account;
+  const { id, isHard, dailyCapNanos, monthlyCapNanos } = account;
+  const maxConcurrency = isHard ? null : account.maxConcurrency;
   if (maxConcurrency === null && dailyCapNanos === null && monthlyCapNanos === null) return null;
   const { inFlight, dayNanos, monthNanos } = loadOf(id);
   if (dailyCapNanos !== null && dayNanos >= dailyCapNanos) return 'cap';
@@ -135,25 +152,21 @@ function overloadOf(account: SnapshotAccount, { loadOf }: Views): 'cap' | 'concu
   return maxConcurrency !== null && inFlight >= maxConcurrency ? 'concurrency' : null;
 }
 
-function candidateOf(account: SnapshotAccount, asked: Asked, { markOf }: Views): Candidate {
-  const provider = providerOf(account);
-  const { now, colo } = asked;
+function candidateOf(account: SnapshotAccount, marks: readonly Mark[], now: number): Candidate {
   let standing: Standing = 'ready';
   let until: number | null = null;
+  let isElsewhere = false;
   const held: Subject[] = [];
-  for (const subject of subjectsOf(account, provider, asked)) {
-    const mark = markOf(subject);
-    if (mark === null) continue;
+  for (const mark of marks) {
+    if (mark.state === 'elsewhere') isElsewhere ||= mark.until === null || now < mark.until;
     const stands = standingOf(mark, now);
     if (stands === 'ready') continue;
-    held.push(subject);
+    held.push(mark.subject);
     if (WEIGHT[stands] < WEIGHT[standing]) continue;
     until = WEIGHT[stands] > WEIGHT[standing] ? mark.until : later(until, mark.until);
     standing = stands;
   }
-  const place = colo === null ? null : markOf({ of: 'colo', accountId: account.id, colo });
-  const isElsewhere = place !== null && (place.until === null || now < place.until);
-  return { account, provider, standing, until, held, isElsewhere };
+  return { account, provider: providerOf(account), standing, until, held, isElsewhere };
 }
 
 const WEIGHT = { ready: 0, 'half-open': 1, cooling: 2, shut: 3 } as const;
@@ -177,18 +190,41 @@ function later(one: number | null, other: number | null): number | null {
   return one === null || other === null ? null : Math.max(one, other);
 }
 
-function subjectsOf(
-  { id: accountId }: SnapshotAccount,
-  provider: string,
-  { model, family }: Asked,
-): readonly Subject[] {
-  const account: Subject = { of: 'account', accountId };
-  if (model === null) return [account];
-  const subjects: Subject[] = [
-    account,
-    { of: 'model', accountId, model },
-    { of: 'provider', provider, model },
-  ];
-  if (family !== null) subjects.push({ of: 'family', accountId, family });
+const NONE: readonly Mark[] = [];
+
+/** The marks that matter to what is asked: this is most of a choice's time, so each once. */
+function marksIn(views: Views, asked: Asked): (account: SnapshotAccount) => readonly Mark[] {
+  const overloads = new Map<string, readonly Mark[]>();
+  return (account) => {
+    const provider = providerOf(account);
+    let overload = overloads.get(provider);
+    if (overload === undefined) {
+      overload = found(views, providerSubjects(provider, asked));
+      overloads.set(provider, overload);
+    }
+    if (views.isMarked?.(account.id) === false) return overload;
+    const own = found(views, subjectsOf(account.id, asked));
+    return own.length === 0 ? overload : [...own, ...overload];
+  };
+}
+
+function found({ markOf }: Views, subjects: readonly Subject[]): readonly Mark[] {
+  let marks: Mark[] | null = null;
+  for (const subject of subjects) {
+    const mark = markOf(subject);
+    if (mark !== null) (marks ??= []).push(mark);
+  }
+  return marks ?? NONE;
+}
+
+function providerSubjects(provider: string, { model }: Asked): readonly Subject[] {
+  return model === null ? [] : [{ of: 'provider', provider, model }];
+}
+
+function subjectsOf(accountId: AccountId, { model, family, colo }: Asked): readonly Subject[] {
+  const subjects: Subject[] = [{ of: 'account', accountId }];
+  if (model !== null) subjects.push({ of: 'model', accountId, model });
+  if (model !== null && family !== null) subjects.push({ of: 'family', accountId, family });
+  if (colo !== null) subjects.push({ of: 'colo', accountId, colo });
   return subjects;
 }

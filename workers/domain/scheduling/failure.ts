@@ -53,6 +53,11 @@ export interface Verdict {
   readonly mayRepeat: boolean;
   /** The upstream's own words may be shown when all is lost; else they speak of the account. */
   readonly isShowable: boolean;
+  /**
+   * The request may be what is wrong: it holds the account back only once another account has
+   * answered the same request. Else one user's odd requests would close a model to all.
+   */
+  readonly needsProof: boolean;
   readonly holds: Hold | null;
 }
 
@@ -91,31 +96,46 @@ export const FAILURES: readonly Row[] = [
   bad('token-refused', { how: ['token-refused'] }),
   bad('address', { how: ['address'] }),
   bad('unauthenticated', { status: [401] }),
+  bad('unauthenticated', { status: [403], message: /^OAuth (?:token|authentication) / }),
   bad('unpaid', { status: [402] }),
+  // What a prepaid organization without credit is answered, with `invalid_request_error`.
+  bad('unpaid', { status: [400], message: /^Your credit balance is too low/ }),
   bad('on-hold', {
     status: [400, 403],
     code: /^(?:organization_on_hold|claude_code_key_creator_not_member|cmek_.*)$/,
   }),
+  bad('on-hold', {
+    status: [400, 403],
+    message: /^(?:This|Your) organization has been disabled/,
+  }),
   bad('spend-limit', {
-    status: [400],
-    message: /^You have reached your specified (?:workspace )?API usage limits/,
+    status: [400, 429],
+    message: /^You have reached your specified (?:[a-z]+ )?API usage limits/i,
     holds: OUT_THIS_MONTH,
   }),
   bad('spend-limit', { status: [429], code: /spend_limit_reached$/, holds: OUT_THIS_MONTH }),
   {
     ...bad('wrong-place', {}),
-    status: [403],
-    message: /Request not allowed|User location is not supported/i,
+    // The second is Google's, with 400. From the beginning: what is quoted may be a client's words.
+    status: [400, 403],
+    message: /^(?:Request not allowed|User location is not supported)/i,
     next: 'egress',
     holds: { of: 'colo', state: 'elsewhere', lasts: 60 * MINUTE_MS },
   },
-  { name: 'not-permitted', status: [403], next: 'account', isShowable: true, holds: WITHOUT_MODEL },
+  {
+    name: 'not-permitted',
+    status: [403],
+    next: 'account',
+    needsProof: true,
+    holds: WITHOUT_MODEL,
+  },
   { name: 'no-such-thread', status: [404], code: /^thread_not_found$/ },
   {
     name: 'no-such-model',
     status: [404],
-    message: /model/i,
+    message: /\bmodel\b/i,
     next: 'account',
+    needsProof: true,
     holds: WITHOUT_MODEL,
   },
   {
@@ -139,6 +159,7 @@ const PASSED_ON: Verdict = {
   isAbsorbed: false,
   mayRepeat: false,
   isShowable: true,
+  needsProof: false,
   holds: null,
 };
 
@@ -165,9 +186,9 @@ export function verdictOn(reply: Reply): Verdict {
   if (reply.how === 'answered' && (reply.status ?? 0) < 400) return ANSWERED;
   const row = FAILURES.find((one) => fits(one, reply));
   if (row === undefined) return PASSED_ON;
-  const { name, ...rest } = { ...PASSED_ON, ...row };
-  const { next, pause, counts, isAbsorbed, mayRepeat, isShowable, holds } = rest;
-  return { name, next, pause, counts, isAbsorbed, mayRepeat, isShowable, holds };
+  const { name, next, pause, counts, ...rest } = { ...PASSED_ON, ...row };
+  const { isAbsorbed, mayRepeat, isShowable, needsProof, holds } = rest;
+  return { name, next, pause, counts, isAbsorbed, mayRepeat, isShowable, needsProof, holds };
 }
 
 function fits(row: Row, { how, status, type, code, message }: Reply): boolean {
@@ -182,6 +203,8 @@ function fits(row: Row, { how, status, type, code, message }: Reply): boolean {
 
 /** Without a `retry-after` a momentary throttle is waited out for this long. */
 const THROTTLED_MS = MINUTE_MS;
+/** Nor is "at once" an answer to being throttled: the header counts whole seconds. */
+const THROTTLED_MS_MIN = SECOND_MS;
 /** No answer keeps an account away for longer than a day by its `retry-after` alone. */
 const RETRY_AFTER_MS_MAX = 24 * 60 * MINUTE_MS;
 
@@ -215,7 +238,8 @@ function untilOf(lasts: Hold['lasts'], retryAfterMs: number | null, now: number)
   if (lasts === null) return null;
   if (lasts === 'month') return endOfMonth(now);
   if (typeof lasts === 'number') return now + lasts;
-  return now + Math.min(retryAfterMs ?? THROTTLED_MS, RETRY_AFTER_MS_MAX);
+  const saidMs = Math.max(retryAfterMs ?? THROTTLED_MS, THROTTLED_MS_MIN);
+  return now + Math.min(saidMs, RETRY_AFTER_MS_MAX);
 }
 
 /** The first instant (Unix ms) of the next month, UTC. */
@@ -261,17 +285,29 @@ const STATUS_BY_TYPE: Readonly<Record<string, number>> = {
 
 /**
  * `retry-after` in ms (RFC 9110 §10.2.3: whole seconds or a date; `retry-after-ms` before it, as the
- * SDKs read it); null: not said, or nothing that can be read. Never negative.
+ * SDKs read it); null: not said, or nothing that can be read. Never negative, always a safe integer.
  */
 export function retryAfterMsOf(
   headers: { get(name: string): string | null },
   now: number,
 ): number | null {
-  const exact = headers.get('retry-after-ms');
-  if (exact !== null && /^\d+(?:\.\d+)?$/.test(exact)) return Math.ceil(Number(exact));
-  const said = headers.get('retry-after')?.trim() ?? '';
-  if (/^\d+(?:\.\d+)?$/.test(said)) return Math.ceil(Number(said) * SECOND_MS);
-  if (!/^[A-Z][a-z]{2},/.test(said)) return null;
+  const exactMs = numberIn(headers.get('retry-after-ms'));
+  if (exactMs !== null) return wholeMs(exactMs);
+  const said = headers.get('retry-after');
+  const seconds = numberIn(said);
+  if (seconds !== null) return wholeMs(seconds * SECOND_MS);
+  // Only the one form of a date that may still be sent: `Date.parse` finds one in almost any words.
+  if (said === null || !HTTP_DATE.test(said.trim())) return null;
   const date = Date.parse(said);
   return Number.isNaN(date) ? null : Math.max(0, date - now);
+}
+
+const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
+
+function numberIn(text: string | null): number | null {
+  return text !== null && /^\s*\d+(?:\.\d+)?\s*$/.test(text) ? Number(text) : null;
+}
+
+function wholeMs(ms: number): number {
+  return Math.min(Math.ceil(ms), Number.MAX_SAFE_INTEGER);
 }
