@@ -43,11 +43,10 @@ describe('choose: who may serve', () => {
   });
 
   it('says what an account cannot take', () => {
-    const [one] = FIVE;
     const refusals = new Map([[accountId(1), 'no files']]);
     const { candidates, absent } = choose(FIVE, asked(), viewsOf({ refusals }));
     expect(candidates).toHaveLength(4);
-    expect(absent).toEqual([{ account: one, why: { cannot: 'no files' } }]);
+    expect(absent).toEqual([{ account: FIVE[0], why: { cannot: 'no files' } }]);
   });
 
   it('serves a draining account, or one of no weight, only to whom it is warm for', () => {
@@ -167,6 +166,14 @@ describe('choose: order', () => {
         const next = status === 'active' ? ids.slice(1, 3) : ids.slice(0, 2);
         expect(new Set<string>(next)).toEqual(shared);
       }
+    }
+  });
+
+  it('takes accounts of no group for strangers to one another', () => {
+    const mixed = [...FIVE, ...[6, 7, 8].map((n) => account(n, { group: 'org' }))];
+    for (const tag of 'abcdefghijkl') {
+      const others = idsOf(mixed, { tag }).filter((id) => id !== accountId(1));
+      expect(idsOf(mixed, { tag, warm: accountId(1) }).slice(1)).toEqual(others);
     }
   });
 
@@ -330,8 +337,8 @@ describe('choose: how candidates stand', () => {
   });
 
   it('keeps the order: what is held back stays where it is on the list', () => {
-    const marks = FIVE.slice(0, 3).map((each) => markOn(each.id, 'out', null));
-    expect(idsOf(FIVE, {}, { marks })).toEqual(idsOf(FIVE));
+    const marks = FIVE.map((each) => markOn(each.id, 'out', null));
+    expect(idsOf(FIVE, {}, { marks: marks.slice(2) })).toEqual(idsOf(FIVE));
   });
 
   it('goes by the heaviest of several marks, the longest of those, and names them all', () => {
