@@ -171,7 +171,7 @@ describe('choose: order', () => {
 
   it('takes accounts of no group for strangers to one another', () => {
     const mixed = [...FIVE, ...[6, 7, 8].map((n) => account(n, { group: 'org' }))];
-    for (const tag of [...'abcdefghijkl']) {
+    for (const tag of 'abcdefghijkl') {
       const others = idsOf(mixed, { tag }).filter((id) => id !== accountId(1));
       expect(idsOf(mixed, { tag, warm: accountId(1) }).slice(1)).toEqual(others);
     }
