@@ -32,7 +32,7 @@ import type { Running } from './progress';
 import { givenUpBy } from './progress';
 import { earnRetry, spendRetry } from './retries';
 import type { Scheduling } from './schedule';
-import { circumstancesOf, familyOf, noAccountFor, placeOf } from './schedule';
+import { circumstancesOf, coloOf, familyOf, noAccountFor, placeOf } from './schedule';
 
 /** An account that did well just now is moved to without a token. */
 const RECENT_MS = 10 * SECOND_MS;
@@ -53,6 +53,8 @@ interface Way {
   readonly early: Early;
   readonly client: Client;
   readonly attempts: Attempt[];
+  /** Marks that hold only if another account answers the same request. */
+  readonly unproven: Mark[];
   state: Attempts;
   /** The last refusal that a client may see; null: none. */
   refusal: { readonly piece: Piece; readonly candidate: Candidate } | null;
@@ -67,7 +69,7 @@ export async function forward(
 ): Promise<Result<Answer, Unanswered>> {
   const client = clientOf(journey.request.signal, journey.lease);
   const state = firstAttempts(Date.now());
-  const begun = { attempts: [], state, refusal: null, error: null };
+  const begun = { attempts: [], unproven: [], state, refusal: null, error: null };
   const way: Way = { journey, scheduling, running, early, client, ...begun };
   for (;;) {
     const who = givenUpBy(running, client);
@@ -137,7 +139,8 @@ async function call(
   record(way, candidate, { status: reply.status, outcome: verdict.name, startedAt, absorbedNanos });
   if (verdict.next === 'none') return handOn(way, candidate, { tried, permit });
   noteEnd(candidate.account.id);
-  way.state = afterCall(way.state, candidate, { verdict, tookMs: Date.now() - startedAt });
+  const called = { ...candidate, isElsewhere: via !== null };
+  way.state = afterCall(way.state, called, { verdict, tookMs: Date.now() - startedAt });
   if (tried.is === 'failure' && tried.refusal !== null && verdict.isShowable) {
     way.refusal = { piece: tried.refusal, candidate };
   }
@@ -258,15 +261,20 @@ function tell({ journey }: Way, { account, provider }: Candidate, seen: Seen): v
   noteOutcome(journey, { ...of, counts, marks, ...probe });
 }
 
+/** What holds the account back from now on; what the request may be at fault for must be proven. */
 function marksOf(
-  { journey }: Way,
+  { journey, unproven }: Way,
   { account, provider }: Candidate,
   { verdict, reply }: { readonly verdict: Verdict; readonly reply: Reply },
 ): readonly Mark[] {
-  const colo = journey.request.cf?.colo;
-  const place = { provider, colo: typeof colo === 'string' ? colo : null, now: Date.now() };
+  // Another account takes what others refused: it was they.
+  if (verdict.counts === 'success') return unproven.splice(0);
+  const place = { provider, colo: coloOf(journey), now: Date.now() };
   const mark = markOf(verdict, reply, { accountId: account.id, ...familyOf(journey), ...place });
-  return mark === null ? [] : [mark];
+  if (mark === null) return [];
+  if (!verdict.needsProof) return [mark];
+  unproven.push(mark);
+  return [];
 }
 
 /** What the upstream may have done for nobody: most likely it read the prompt. */

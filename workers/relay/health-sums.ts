@@ -53,6 +53,12 @@ export class HealthSums {
     return [this.#seen.marks.get(name), this.#sent?.marks.get(name)];
   }
 
+  /** The accounts that those marks name. */
+  markedAccounts(): ReadonlySet<string> {
+    const marks = [...this.#seen.marks.values(), ...(this.#sent?.marks.values() ?? [])];
+    return accountsOf(marks);
+  }
+
   inFlightOf(accountId: AccountId): number {
     return this.#inFlight.get(accountId) ?? 0;
   }
@@ -152,6 +158,13 @@ export class HealthSums {
   delivered(n: number): void {
     if (this.#sent?.report.n === n) this.#sent = null;
   }
+}
+
+/** Ids of the accounts that `marks` name. */
+export function accountsOf(marks: readonly Mark[]): ReadonlySet<string> {
+  return new Set(
+    marks.flatMap(({ subject }) => (subject.of === 'provider' ? [] : [subject.accountId])),
+  );
 }
 
 const NO_CALLS = {

@@ -21,7 +21,7 @@ import { withinMs } from '../platform/clock';
 import { poolOf } from '../platform/objects';
 import type { Visit } from './journey';
 import type { Called } from './health-sums';
-import { HealthSums, strongerMark } from './health-sums';
+import { accountsOf, HealthSums, strongerMark } from './health-sums';
 
 /** A report that says something which others should know leaves at once, but no more often. */
 const URGENT_EVERY_MS = SECOND_MS;
@@ -44,6 +44,7 @@ type Behind = Pick<Visit, 'env' | 'ctx'>;
 /** As Pool told last; its marks by subject: a breaker may be open that also cools down. */
 let held: Health = NO_HEALTH;
 let heldMarks: ReadonlyMap<string, readonly Mark[]> = new Map();
+let heldAccounts: ReadonlySet<string> = new Set();
 const sums = new HealthSums();
 /** Unix ms of the last answer that counts, by account. */
 const successes = new Map<AccountId, number>();
@@ -62,12 +63,16 @@ export interface HealthView {
    * over: then it is half open.
    */
   readonly markOf: (subject: Subject) => Mark | null;
+  /** false: nothing holds the account back, and no mark of it need be looked for. */
+  readonly isMarked: (accountId: AccountId) => boolean;
   readonly loadOf: (accountId: AccountId) => Load;
 }
 
 /** The accounts at `now` (Unix ms). */
 export function healthView(now: number): HealthView {
+  const ownAccounts = sums.markedAccounts();
   return {
+    isMarked: (accountId) => heldAccounts.has(accountId) || ownAccounts.has(accountId),
     markOf: (subject) => {
       const name = subjectName(subject);
       let found: Mark | null = null;
@@ -98,6 +103,7 @@ export function heldHealthVersion(): number | null {
 export function takeHealth(health: Health | undefined): void {
   if (health === undefined || health.version < held.version) return;
   held = health;
+  heldAccounts = accountsOf(health.marks);
   heldMarks = Map.groupBy(health.marks, ({ subject }) => subjectName(subject));
 }
 
