@@ -52,6 +52,7 @@ export default defineConfig(async () => ({
         test: {
           name: 'workers',
           include: ['workers/**/*.workerd.test.ts', 'tests/simulation/*.workerd.test.ts'],
+          globalSetup: ['./tests/support/far-side.ts'],
           setupFiles: ['./tests/support/apply-migrations.ts'],
           testTimeout: 30_000,
         },

@@ -166,7 +166,8 @@ async function send(
     log('call-not-prepared', { request: journey.requestId, account: account.id, why, detail });
     return fail(HOW[why]);
   }
-  const way = { ownHosts: ownHostsOf(journey.url, config), ...(via === null ? {} : { via }) };
+  const ownHosts = ownHostsOf(journey.url, config);
+  const way = { ownHosts, account, ...(via === null ? {} : { via }) };
   const response = await upstreamFetch({ ...prepared.value, signal }, config.environment, way);
   if (response.status >= 300 && response.status < 400) return fail('redirect');
   return ok(await upstream.translate(response, call));

@@ -105,7 +105,7 @@ export class HealthSums {
     const name = subjectName(mark.subject);
     const before = marks.get(name);
     if (before === undefined && marks.size >= MARKS_MAX) return;
-    marks.set(name, before === undefined ? mark : strongerMark(before, mark));
+    marks.set(name, before !== undefined && isLonger(before, mark) ? before : mark);
   }
 
   addProbe(result: ProbeResult): void {
@@ -162,10 +162,19 @@ const NO_CALLS = {
   absorbedNanos: ZERO_NANOS,
 } as const;
 
-/** Of two marks of one subject the one that holds for longer. */
+/**
+ * Of two marks of one subject, both in force, the one to act upon: a cooldown, which nobody passes,
+ * else the one that holds for longer.
+ */
 export function strongerMark(one: Mark, other: Mark): Mark {
+  const isCooling = one.state === 'cooling';
+  if (isCooling !== (other.state === 'cooling')) return isCooling ? one : other;
+  return isLonger(one, other) ? one : other;
+}
+
+function isLonger(one: Mark, other: Mark): boolean {
   const endOf = ({ until }: Mark): number => until ?? Number.POSITIVE_INFINITY;
-  return endOf(one) >= endOf(other) ? one : other;
+  return endOf(one) >= endOf(other);
 }
 
 /** Never beyond what a number can hold: nothing here may fail a journey. */

@@ -36,13 +36,14 @@ const PERMITTED_WITHIN_MS = 300;
 const DENIED_FOR_MS = SECOND_MS;
 const REMEMBERED_MAX = 1_000;
 
+const DENIED: PermitAnswer = { granted: false };
 const NO_LOAD: Load = { inFlight: 0, dayNanos: ZERO_NANOS, monthNanos: ZERO_NANOS };
 
 type Behind = Pick<Visit, 'env' | 'ctx'>;
 
-/** As Pool told last; its marks by subject. */
+/** As Pool told last; its marks by subject: a breaker may be open that also cools down. */
 let held: Health = NO_HEALTH;
-let heldMarks: ReadonlyMap<string, Mark> = new Map();
+let heldMarks: ReadonlyMap<string, readonly Mark[]> = new Map();
 const sums = new HealthSums();
 /** Unix ms of the last answer that counts, by account. */
 const successes = new Map<AccountId, number>();
@@ -70,7 +71,7 @@ export function healthView(now: number): HealthView {
     markOf: (subject) => {
       const name = subjectName(subject);
       let found: Mark | null = null;
-      for (const mark of [...sums.marksOf(name), heldMarks.get(name)]) {
+      for (const mark of [...sums.marksOf(name), ...(heldMarks.get(name) ?? [])]) {
         if (mark === undefined || !isInForce(mark, now)) continue;
         found = found === null ? mark : strongerMark(found, mark);
       }
@@ -97,7 +98,7 @@ export function heldHealthVersion(): number | null {
 export function takeHealth(health: Health | undefined): void {
   if (health === undefined || health.version < held.version) return;
   held = health;
-  heldMarks = new Map(health.marks.map((mark) => [subjectName(mark.subject), mark]));
+  heldMarks = Map.groupBy(health.marks, ({ subject }) => subjectName(subject));
 }
 
 /** A call begins: it runs until `noteEnd`. */
@@ -153,14 +154,19 @@ export function lastSuccessAt(accountId: AccountId): number | null {
   return successes.get(accountId) ?? null;
 }
 
-/** Asks for the right to call. No answer in time is a denial. Never rejects. */
+/**
+ * Asks for the right to call. No answer in time is a denial, and a cooldown that Pool may not have
+ * heard of yet is passed by nobody. Never rejects.
+ */
 export async function askPermit(
   env: Env,
   call: Omit<PermitCall, 'isolate'>,
 ): Promise<PermitAnswer> {
+  const { markOf } = healthView(Date.now());
+  if (call.subjects.some((subject) => markOf(subject)?.state === 'cooling')) return DENIED;
   const name = [call.kind, call.accountId, ...call.subjects.map(subjectName)].join('\n');
   const deniedUntil = denials.get(name);
-  if (deniedUntil !== undefined && Date.now() < deniedUntil) return { granted: false };
+  if (deniedUntil !== undefined && Date.now() < deniedUntil) return DENIED;
   try {
     const asked = poolOf(env).permit({ ...call, isolate: sums.isolate() });
     const answer = await withinMs(asked, PERMITTED_WITHIN_MS);
@@ -174,7 +180,7 @@ export async function askPermit(
     log('permit-lost', { account: call.accountId, error: String(error) });
   }
   remember(denials, name, Date.now() + DENIED_FOR_MS);
-  return { granted: false };
+  return DENIED;
 }
 
 /** It came too late to be used: its place is free again with the next report. */

@@ -270,6 +270,20 @@ describe('a mark', () => {
     expect(markNow()).toMatchObject({ state: 'cooling', until: until + 1 });
   });
 
+  it('of a cooldown comes before the breaker of the same family, which stays behind it', async () => {
+    const cooling = markOf({ subject: SUBJECTS.family, state: 'cooling', until: NOW + 1_000 });
+    const open = markOf({ subject: SUBJECTS.family, state: 'open', until: NOW + 30_000 });
+    for (const marks of [
+      [cooling, open],
+      [open, cooling],
+    ]) {
+      isolate.takeHealth(healthOf(5, marks));
+      expect(markNow(SUBJECTS.family)).toEqual(cooling);
+    }
+    await pass(1_000);
+    expect(markNow(SUBJECTS.family)).toEqual(open);
+  });
+
   it('is over at its last millisecond; a breaker is then half open', async () => {
     const cooling = markOf({ state: 'cooling', until: NOW + 1_000 });
     const open = markOf({ subject: SUBJECTS.family, state: 'open', until: NOW + 1_000 });
@@ -325,6 +339,18 @@ describe('a permit', () => {
     note();
     await pass(5_000);
     expect(reports[0]?.probes).toEqual([{ permit: 'too-late', isGood: null }]);
+  });
+
+  it('is not asked for while what it is for cools down, as only this isolate may know', async () => {
+    onPermit = async () => ({ granted: true, permit: 'permit-1' });
+    const cooling = { subject: SUBJECTS.family, state: 'cooling', until: NOW + 9_000 } as const;
+    note({ counts: 'none', marks: [markOf(cooling)] });
+    const subjects = [SUBJECTS.account, SUBJECTS.family];
+    const last = { kind: 'last-resort', accountId: ONE, subjects } as const;
+    expect(await isolate.askPermit(env, last)).toEqual({ granted: false });
+    expect(permits).toEqual([]);
+    vi.setSystemTime(NOW + 9_000);
+    expect(await isolate.askPermit(env, last)).toMatchObject({ granted: true });
   });
 
   it('is denied while Pool cannot be reached', async () => {

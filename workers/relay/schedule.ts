@@ -145,7 +145,8 @@ export function placeOf(journey: Journey, { account, isElsewhere }: Candidate): 
   if (!canLeaveElsewhere(journey)) return null;
   const region = account.egress ?? journey.snapshot.settings?.egressRegion;
   if (region === undefined) return null;
-  return { env: journey.env, region, shard: egressShardOf(journey.requestId) };
+  const refusedColo = isElsewhere ? (coloOf(journey) ?? '') : '';
+  return { env: journey.env, region, shard: egressShardOf(journey.requestId), refusedColo };
 }
 
 /** Why no account was called at all, with an honest wait. */

@@ -1,6 +1,6 @@
 // What became of a call, and what follows from it: the failure table as data. The first row that
-// fits decides over the next attempt, over what the account is charged with in its breaker, and over
-// what holds it back from now on. Sources: reference, Anthropic wire facts §5; pool.md §3.
+// fits decides over the next attempt, over what the account's breaker counts, and over what holds
+// it back from now on. Sources: reference, Anthropic wire facts §5; pool.md §3.
 
 import type { Mark, Subject } from '../health/calls';
 import type { AccountId } from '../ids';
@@ -26,7 +26,7 @@ export interface Reply {
     | 'address';
   /** HTTP status; of an error event the status that its type stands for; null: no answer. */
   readonly status: number | null;
-  /** `error.type`, `error.details.error_code` and `error.message` of the body, where it has them. */
+  /** `error.type`, `error.details.error_code` and `error.message` of the body, if it has them. */
   readonly type: string | null;
   readonly code: string | null;
   readonly message: string;
@@ -284,8 +284,8 @@ const STATUS_BY_TYPE: Readonly<Record<string, number>> = {
 };
 
 /**
- * `retry-after` in ms (RFC 9110 §10.2.3: whole seconds or a date; `retry-after-ms` before it, as the
- * SDKs read it); null: not said, or nothing that can be read. Never negative, always a safe integer.
+ * `retry-after` in ms (RFC 9110 §10.2.3: whole seconds or a date; `retry-after-ms` before it, as
+ * the SDKs read it); null: not said, or nothing that can be read. A safe integer, never negative.
  */
 export function retryAfterMsOf(
   headers: { get(name: string): string | null },
