@@ -25,6 +25,29 @@ const NEW = {
   credential: SECRET,
 };
 
+/** What accounts of a kind must have besides. */
+const PLACES: Readonly<Record<string, object>> = {
+  aws: { region: 'us-west-2', workspace: 'wrkspc_1' },
+  bedrock: { region: 'eu-west-1' },
+  'bedrock-mantle': { region: 'us-east-1' },
+  vertex: {
+    region: 'us-east5',
+    credential: {
+      type: 'service_account',
+      project_id: 'p',
+      private_key: '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----',
+      private_key_id: 'k',
+      client_email: 'a@p.iam.gserviceaccount.com',
+      token_uri: 'https://oauth2.googleapis.com/token',
+    },
+  },
+  foundry: { project: 'my-resource' },
+};
+
+function placeOf(kind = ''): object {
+  return PLACES[kind] ?? {};
+}
+
 const admin = await newPerson({ role: 'admin' });
 
 afterEach(() => {
@@ -122,8 +145,8 @@ describe('a new account', () => {
     ['https://services.ai.azure.com', { kind: 'foundry' }],
     ['https://evil.example/.services.ai.azure.com', { kind: 'foundry' }],
     ['not an address', {}],
-  ])('is refused at %s', async (baseUrl, more) => {
-    const body = { ...NEW, ...more, baseUrl };
+  ])('is refused at %s', async (baseUrl, more: { readonly kind?: string }) => {
+    const body = { ...NEW, ...more, ...placeOf(more.kind), baseUrl };
     const response = await admin.call('POST', '/admin/accounts', { body });
     expect(response.status).toBe(400);
     const { error } = await response.json<{ error: { fields: object } }>();
@@ -147,7 +170,7 @@ describe('a new account', () => {
     ['vertex', 'https://aiplatform.eu.rep.googleapis.com/v1'],
     ['foundry', 'https://my-resource.services.ai.azure.com/anthropic'],
   ])('of %s may be at %s', async (kind, baseUrl) => {
-    expect((await made({ kind, baseUrl })).baseUrl).toBe(baseUrl);
+    expect((await made({ kind, ...placeOf(kind), baseUrl })).baseUrl).toBe(baseUrl);
   });
 
   it.each([
