@@ -105,6 +105,11 @@ export function keptIds({
   heldIds = [],
   messageId,
 }: Pick<SettleCall, 'heldIds' | 'messageId'>): Pick<SettleCall, 'heldIds' | 'messageId'> {
+  const [only] = heldIds;
+  // Most answers leave nothing but themselves.
+  if (heldIds.length === 1 && only === messageId && only.length <= ROW_CHARACTERS_MAX) {
+    return { messageId: only };
+  }
   let characters = 0;
   const kept = heldIds.filter((id, index) => {
     characters += id.length;
@@ -172,7 +177,9 @@ function put(shelf: Shelf, thing: Thing): void {
     order.splice(placeOf(order, known), 1);
     shelf.characters -= thing.id.length;
   }
-  order.splice(placeOf(order, thing), 0, thing);
+  const place = placeOf(order, thing);
+  if (place === order.length) order.push(thing);
+  else order.splice(place, 0, thing);
   byId.set(thing.id, thing);
   shelf.characters += thing.id.length;
   while (order.length > most || shelf.characters > most * CHARACTERS_PER_ID) {

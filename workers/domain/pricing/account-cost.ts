@@ -14,7 +14,7 @@ export interface AccountTerms {
   readonly ownPrices: readonly PriceRow[];
 }
 
-/** Exact, rounded up once; null: as much as the user pays, for the account has no terms of its own. */
+/** Exact, rounded up once; null: what the user pays, for it has no terms of its own. */
 export function accountCost(
   usage: Usage,
   context: PricingContext,
