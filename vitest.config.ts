@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { env } from 'node:process';
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers';
 import { defineConfig } from 'vitest/config';
@@ -7,6 +8,8 @@ import { defineConfig } from 'vitest/config';
 // `journeys`: black box, through a relay started as its users start it; after all others.
 export default defineConfig(async () => ({
   test: {
+    // The default leaves one processor idle, which of two is half of the time.
+    maxWorkers: availableParallelism(),
     projects: [
       {
         test: {

@@ -107,7 +107,12 @@ export function keptIds({
 }: Pick<SettleCall, 'heldIds' | 'messageId'>): Pick<SettleCall, 'heldIds' | 'messageId'> {
   const [only] = heldIds;
   // Most answers leave nothing but themselves.
-  if (heldIds.length === 1 && only === messageId && only.length <= ROW_CHARACTERS_MAX) {
+  if (
+    heldIds.length === 1 &&
+    only !== undefined &&
+    only === messageId &&
+    only.length <= ROW_CHARACTERS_MAX
+  ) {
     return { messageId: only };
   }
   let characters = 0;
