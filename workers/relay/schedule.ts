@@ -126,10 +126,12 @@ export function familyOf({ lease, snapshot }: Journey): {
 /** What the next step depends on besides the accounts. */
 export function circumstancesOf(journey: Journey): Circumstances {
   const now = Date.now();
+  // Where nothing is cached, nothing is lost by moving.
+  const isWorthIt = journey.lease.warm?.cachedTokens !== 0;
   return {
     now,
     random: Math.random(),
-    warm: warmOf(journey, now),
+    warm: isWorthIt ? warmOf(journey, now) : null,
     waitMsMax: Math.min(COOLDOWN_WAIT_MS, journey.lease.waitsForCacheMs ?? COOLDOWN_WAIT_MS),
     canLeaveElsewhere: canLeaveElsewhere(journey),
   };

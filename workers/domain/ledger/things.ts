@@ -105,16 +105,6 @@ export function keptIds({
   heldIds = [],
   messageId,
 }: Pick<SettleCall, 'heldIds' | 'messageId'>): Pick<SettleCall, 'heldIds' | 'messageId'> {
-  const [only] = heldIds;
-  // Most answers leave nothing but themselves.
-  if (
-    heldIds.length === 1 &&
-    only !== undefined &&
-    only === messageId &&
-    only.length <= ROW_CHARACTERS_MAX
-  ) {
-    return { messageId: only };
-  }
   let characters = 0;
   const kept = heldIds.filter((id, index) => {
     characters += id.length;
