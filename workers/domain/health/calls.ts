@@ -149,15 +149,12 @@ export interface SpendCall {
   readonly asOf: number;
   /** What is counted of accounts that are not among them stays as it is. */
   readonly sums: readonly SpendSum[];
-  /** Whether the sums tell of the month too: those of the day are asked for more often. */
-  readonly hasMonths: boolean;
 }
 
 export interface SpendSum {
   readonly accountId: AccountId;
-  /** Since midnight UTC; attempts that nobody paid for are not in it. */
+  /** Since midnight, and since the month began (UTC); attempts that nobody paid for included. */
   readonly dayNanos: Nanos;
-  /** Since the month began (UTC); not looked at where the call has no months. */
   readonly monthNanos: Nanos;
 }
 
