@@ -1,6 +1,6 @@
-// The words between isolates and the Pool object about how accounts are: what each isolate has seen,
-// what holds an account back, and who may call it all the same. Across a deploy an old Worker may
-// speak to a new object: fields are only ever added, and added ones are optional.
+// The words between isolates and the Pool object about how accounts are: what each isolate has
+// seen, what holds an account back, and who may call it all the same. Across a deploy an old Worker
+// may speak to a new object: fields are only ever added, and added ones are optional.
 
 import type { AccountId } from '../ids';
 import type { Nanos } from '../money';
