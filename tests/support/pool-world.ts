@@ -1,6 +1,6 @@
 // Many isolates over one Pool, by the rules alone, on a clock of events: accounts that are well or
-// not, requests that choose and fail over, reports that are lost and come again, the cron. It checks
-// each call as it is made; what a history is, its test says.
+// not, requests that choose and fail over, reports that are lost and come again, the cron. It
+// checks each call as it is made; what a history is, its test says.
 
 import assert from 'node:assert/strict';
 import type { Mark, Report } from '../../workers/domain/health/calls';

@@ -1,6 +1,6 @@
-// How the accounts are, as this isolate sees it: what the Pool object has told, and what the isolate
-// has seen itself since. What was seen is reported behind the answers, a failure at once, and in no
-// case waited for by a journey; only a permit is. It chooses no account and judges no answer.
+// How the accounts are, as this isolate sees it: what the Pool object has told, and what it has
+// seen itself since. What was seen is reported behind the answers, a failure at once, and no
+// journey waits for that; only a permit is waited for. It chooses no account, judges no answer.
 
 import type {
   Health,

@@ -260,14 +260,14 @@ describe('a mark', () => {
     expect(markNow()).toBeNull();
   });
 
-  it('of Pool’s holds beside the isolate’s own, the longer of the two', async () => {
-    const until = NOW + 60_000;
-    isolate.takeHealth(healthOf(5, [markOf({ until })]));
+  it('of Pool’s holds beside the isolate’s own, the longer of the two', () => {
+    const cooling = (until: number) => markOf({ state: 'cooling', until });
+    isolate.takeHealth(healthOf(5, [cooling(NOW + 60_000)]));
     onReport = never;
-    note({ marks: [markOf({ state: 'cooling', until: NOW + 10 })] });
-    expect(markNow()).toEqual(markOf({ until }));
-    note({ marks: [markOf({ state: 'cooling', until: until + 1 })] });
-    expect(markNow()).toMatchObject({ state: 'cooling', until: until + 1 });
+    note({ marks: [cooling(NOW + 10)] });
+    expect(markNow()).toEqual(cooling(NOW + 60_000));
+    note({ marks: [cooling(NOW + 60_001)] });
+    expect(markNow()).toEqual(cooling(NOW + 60_001));
   });
 
   it('of a cooldown comes before the breaker of the same family, which stays behind it', async () => {

@@ -32,8 +32,8 @@ const DENIED: PermitAnswer = { granted: false };
 type Passage = Pick<Permit, 'probes' | 'marks'>;
 
 /**
- * Decides over `call` at `now` (Unix ms); `id` names the permit if it is given. A cooldown is waited
- * out by everybody. What holds nothing back any more lets everybody through.
+ * Decides over `call` at `now` (Unix ms); `id` names the permit if it is given. A cooldown is
+ * waited out by everybody. What holds nothing back any more lets everybody through.
  */
 export function permit(
   state: HealthState,
