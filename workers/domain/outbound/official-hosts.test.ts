@@ -6,10 +6,8 @@ import { isCloudName, isOfficialHost, mayCallHost } from './official-hosts';
 const KINDS = {
   anthropic: { under: 'api.anthropic.com', hosts: ['api.anthropic.com'] },
   aws: { under: '.api.aws', hosts: ['aws-external-anthropic.us-west-2.api.aws'] },
-  bedrock: {
-    under: /\.amazonaws\.com$|\.api\.aws$/,
-    hosts: ['bedrock-runtime.us-east-1.amazonaws.com', 'bedrock-mantle.eu-central-1.api.aws'],
-  },
+  bedrock: { under: '.amazonaws.com', hosts: ['bedrock-runtime.us-east-1.amazonaws.com'] },
+  'bedrock-mantle': { under: '.api.aws', hosts: ['bedrock-mantle.eu-central-1.api.aws'] },
   vertex: {
     under: '.googleapis.com',
     hosts: [
