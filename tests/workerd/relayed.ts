@@ -63,8 +63,8 @@ export function skipLongWaits(): void {
 }
 
 /**
- * Answers upstream calls whose body holds the mark; others fail. Without long waits. Taken back with
- * all mocks.
+ * Answers upstream calls whose body holds the mark; others fail. Without long waits. Taken back
+ * with all mocks.
  */
 export function scriptUpstream(scripts: ReadonlyMap<string, Script>): void {
   skipLongWaits();

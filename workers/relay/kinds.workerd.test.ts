@@ -10,7 +10,7 @@ import { fakeFederation, fakeFoundry, fakeVertex } from '../../tests/support/fak
 import { newPerson, read } from '../../tests/workerd/control-world';
 import type { RelayedWallet } from '../../tests/workerd/relayed';
 import { relayedWallet, rowsBySession, send, skipLongWaits } from '../../tests/workerd/relayed';
-import type { Account } from '../control/contract/accounts';
+import type { Account } from '../control/contract/account-fields';
 
 const pair = await newPair();
 /** Opus 4.6, in nano-dollars: 10 tokens of input, 4 of output. */
@@ -69,7 +69,7 @@ async function entered(...fakes: readonly FakeKind[]): Promise<void> {
   vi.spyOn(globalThis, 'fetch').mockImplementation(async (url, init) => {
     const fake = ports.get(new URL(url as string).port) ?? null;
     if (fake === null) throw new TypeError('nobody listens there');
-    return asFromNetwork(await fake.handle(new Request(url as string, init as RequestInit)));
+    return asFromNetwork(await fake.handle(new Request(url, init)));
   });
 }
 

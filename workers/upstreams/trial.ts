@@ -1,5 +1,5 @@
-// The smallest real call with an account: one token of its own protocol. It tells what came back and
-// judges nothing; admins read it (control/accounts/trial.ts), and so does the cron that probes
+// The smallest real call with an account: one token of its own protocol. It tells what came back
+// and judges nothing; admins read it (control/accounts/trial.ts), and so does the cron that probes
 // accounts which are out (jobs/probe.ts).
 
 import type { PriceRow } from '../domain/pricing/catalogue';

@@ -145,8 +145,6 @@ describe('a new account', () => {
     ['bedrock', 'https://bedrock-runtime.eu-west-1.amazonaws.com'],
     ['bedrock-mantle', 'https://bedrock-mantle.us-east-1.api.aws/anthropic'],
     ['vertex', 'https://us-east5-aiplatform.googleapis.com/v1'],
-    ['vertex', 'https://aiplatform.googleapis.com'],
-    ['vertex', 'https://aiplatform.eu.rep.googleapis.com/v1'],
     ['foundry', 'https://my-resource.services.ai.azure.com/anthropic'],
   ])('of %s may be at %s', async (kind, baseUrl) => {
     expect((await made({ kind, baseUrl })).baseUrl).toBe(baseUrl);

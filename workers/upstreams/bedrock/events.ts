@@ -29,8 +29,8 @@ const DAMAGED: Refused = {
 const encoder = new TextEncoder();
 
 /**
- * `response`, whose body is an event stream, as Anthropic would have answered. Rejects only when the
- * call itself was given up.
+ * `response`, whose body is an event stream, as Anthropic would have answered. Rejects only when
+ * the call itself was given up.
  */
 export async function translateEvents(
   response: Response,
@@ -88,10 +88,7 @@ class Source {
  * The events as bytes. A byte stream of JavaScript, because workerd pipes none of its own transform
  * streams into another, which the relay does with every answer.
  */
-function eventsOf(
-  source: Source,
-  first: ReturnType<Source['next']>,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
+function eventsOf(source: Source, first: ReturnType<Source['next']>): ReadableStream<Uint8Array> {
   let next = first;
   return new ReadableStream({
     type: 'bytes',
