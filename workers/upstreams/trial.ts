@@ -7,6 +7,8 @@ import type { AccountKind, SnapshotAccount } from '../domain/snapshot';
 import type { Config } from '../platform/env';
 import { ForbiddenAddress, upstreamFetch } from '../platform/outbound';
 import { Credential } from '../platform/seal';
+import { textWithin } from './body-text';
+import { originalOf } from './refusals';
 import { upstreamOf } from './registry';
 import type { PrepareFailure, UpstreamCall } from './upstream';
 
@@ -93,7 +95,8 @@ export async function tryUpstream(trial: TrialCall): Promise<TrialAnswer> {
     const came = await upstreamFetch({ ...prepared.value, signal }, environment, { account });
     const response = await upstream.translate(came, call);
     const { status, headers } = response;
-    const text = await textOf(response);
+    // Admins read what the vendor itself said, where clients are told something else.
+    const text = originalOf(response) ?? (await textWithin(response, BODY_BYTES_MAX));
     const failure = status >= 300 && status < 400 ? 'redirect' : null;
     const latencyMs = Date.now() - begun;
     return { status, failure, headers, text, url, sentWith, detail: null, latencyMs };
@@ -129,18 +132,6 @@ function failureOf(error: unknown): TrialFailure {
   if (error instanceof ForbiddenAddress) return 'address-not-allowed';
   const isTimeout = error instanceof Error && error.name === 'TimeoutError';
   return isTimeout ? 'timeout' : 'unreachable';
-}
-
-async function textOf({ body }: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = '';
-  let byteLength = 0;
-  for await (const bytes of body ?? []) {
-    byteLength += bytes.byteLength;
-    text += decoder.decode(bytes, { stream: true });
-    if (byteLength > BODY_BYTES_MAX) break;
-  }
-  return text + decoder.decode();
 }
 
 /** The cheapest of the models that the account serves; null: there is no price at all. */
