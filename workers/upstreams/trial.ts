@@ -4,6 +4,7 @@
 
 import type { PriceRow } from '../domain/pricing/catalogue';
 import type { AccountKind, SnapshotAccount } from '../domain/snapshot';
+import { faultOf } from '../platform/address';
 import type { Config } from '../platform/env';
 import { ForbiddenAddress, upstreamFetch } from '../platform/outbound';
 import { Credential } from '../platform/seal';
@@ -85,6 +86,10 @@ export async function tryUpstream(trial: TrialCall): Promise<TrialAnswer> {
     const nothing = { status: null, headers: new Headers(), text: '' };
     return { ...nothing, failure, url, sentWith, detail, latencyMs: Date.now() - begun };
   };
+  // Before anything is made for it: a room may ask for a token, or fail to read the address.
+  if (faultOf(account.baseUrl, { environment, account }) !== null) {
+    return failed('address-not-allowed');
+  }
   try {
     const upstream = upstreamOf(account.kind);
     const call = callOf(trial, begun);

@@ -166,7 +166,7 @@ describe('a test call', () => {
     const seen: string[] = [];
     let isGiven = false;
     vi.spyOn(globalThis, 'fetch').mockImplementation(async (input) => {
-      const url = String(input);
+      const url = new Request(input).url;
       seen.push(url);
       const isToken = url.startsWith('https://login.microsoftonline.com/tenant/');
       if (!isToken) return new Response(`who is ${token}?`, { status: 403, headers: COOKIE });
