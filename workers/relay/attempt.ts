@@ -198,7 +198,8 @@ async function look(trial: Trial, response: Response, given: Look): Promise<Trie
   if (response.status >= 400) return lookAtRefusal(response, cancel);
   const type = response.headers.get('content-type') ?? '';
   const reply = replyOf(response);
-  if (/^text\/html\b/i.test(type) || !bearsBody(response.status)) {
+  const isEmpty = !bearsBody(response.status) || response.headers.get('content-length') === '0';
+  if (/^text\/html\b/i.test(type) || isEmpty) {
     cancel();
     return failure('unreadable', response.status);
   }
