@@ -43,6 +43,8 @@ export interface Unanswered {
   readonly attempts: readonly Attempt[];
   /** Unix ms at which the client left; null: it waits. */
   readonly leftAt: number | null;
+  /** It was given up while an upstream was being called, which has most likely read the prompt. */
+  readonly wasCalling: boolean;
 }
 
 /** One request's way from account to account. */
@@ -73,12 +75,11 @@ export async function forward(
   const way: Way = { journey, scheduling, running, early, client, ...begun };
   for (;;) {
     const who = givenUpBy(running, client);
-    if (who !== null) return givenUp(way, who);
+    if (who !== null) return givenUp(way, who, false);
     const choice = await scheduling.choice();
     const step = nextStep(way.state, choice, circumstancesOf(journey));
-    // For who has left nobody is asked a second time.
-    const isOver = client.leftAt() !== null && way.attempts.length > 0;
-    if (step.do === 'give-up' || isOver) return allLost(way, choice);
+    // For who has left nobody is asked, nor asked a second time.
+    if (step.do === 'give-up' || client.leftAt() !== null) return allLost(way, choice);
     if (step.do === 'wait') {
       const from = Date.now();
       await rest(way, step.untilMs - from);
@@ -128,7 +129,7 @@ async function call(
     tell(way, candidate, { verdict: null, permit });
     const outcome = tried.by === 'left' ? 'client-left' : 'stopped';
     record(way, candidate, { status: null, outcome, startedAt });
-    return givenUp(way, tried.by);
+    return givenUp(way, tried.by, true);
   }
   const { reply } = tried;
   const verdict = verdictOn(reply);
@@ -172,10 +173,13 @@ function answerOf(way: Way, { account }: Candidate, piece: Piece): Answer {
   return { account, ...piece, attempts, firstByteMs, client };
 }
 
-function givenUp(way: Way, by: 'left' | StopWord): Result<Answer, Unanswered> {
-  const { attempts, client } = way;
+function givenUp(
+  { attempts, client }: Way,
+  by: 'left' | StopWord,
+  wasCalling: boolean,
+): Result<Answer, Unanswered> {
   const error = by === 'left' ? 'client-left' : 'stopped';
-  return fail({ error, attempts, leftAt: client.leftAt() });
+  return fail({ error, attempts, leftAt: client.leftAt(), wasCalling });
 }
 
 /** The last refusal in its own words, where they are for a client to read; else the relay's. */
@@ -183,7 +187,7 @@ function allLost(way: Way, choice: Choice | null): Result<Answer, Unanswered> {
   const { refusal, attempts, client } = way;
   if (refusal !== null) return ok(answerOf(way, refusal.candidate, refusal.piece));
   const error = way.error ?? noAccountFor(way.journey, choice);
-  return fail({ error, attempts, leftAt: client.leftAt() });
+  return fail({ error, attempts, leftAt: client.leftAt(), wasCalling: false });
 }
 
 /** What a client is told of a failure that has no words of its own. */
