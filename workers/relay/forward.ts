@@ -241,7 +241,7 @@ async function permitFor(
   const { hold, likelyInputNanos } = journey.lease;
   const reserveNanos = hold?.boundNanos ?? likelyInputNanos;
   const asked = { kind: permit, accountId: account.id, subjects: held, reserveNanos };
-  const answer = await askPermit(journey.env, asked);
+  const answer = await askPermit(journey, asked);
   return answer.granted ? answer.permit : false;
 }
 
