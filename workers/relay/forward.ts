@@ -18,7 +18,7 @@ import {
 } from '../domain/scheduling/attempts';
 import type { Candidate, Choice } from '../domain/scheduling/choose';
 import type { Reply, Verdict } from '../domain/scheduling/failure';
-import { markOf, verdictOn } from '../domain/scheduling/failure';
+import { isGoodProbe, markOf, verdictOn } from '../domain/scheduling/failure';
 import { SECOND_MS } from '../domain/time';
 import type { Piece, Tried } from './attempt';
 import { tryAccount } from './attempt';
@@ -30,7 +30,7 @@ import type { Answer, Journey } from './journey';
 import type { Early } from './patience';
 import type { Running } from './progress';
 import { givenUpBy } from './progress';
-import { earnRetry, spendRetry } from './retries';
+import { earnRetry, hasRetry, spendRetry } from './retries';
 import type { Scheduling } from './schedule';
 import { circumstancesOf, coloOf, familyOf, noAccountFor, placeOf } from './schedule';
 
@@ -87,7 +87,6 @@ export async function forward(
       continue;
     }
     const done = await take(way, step);
-    if (done === 'out-of-retries') return allLost(way, choice);
     if (done !== 'next') return done;
   }
 }
@@ -96,19 +95,29 @@ export async function forward(
 async function take(
   way: Way,
   step: Extract<Step, { do: 'call' }>,
-): Promise<Result<Answer, Unanswered> | 'next' | 'out-of-retries'> {
+): Promise<Result<Answer, Unanswered> | 'next'> {
   const { candidate, pauseMs } = step;
-  if (step.isRetry && !isRecent(candidate) && !spendRetry(candidate.provider)) {
-    return 'out-of-retries';
+  const { account, provider } = candidate;
+  const costsToken = step.isRetry && !isRecent(candidate);
+  // Another provider's account may still be called, or one that did well just now.
+  if (costsToken && !hasRetry(provider)) {
+    way.state = afterDenial(way.state, account.id);
+    return 'next';
   }
   await rest(way, pauseMs);
   const permit = await permitFor(way, step);
   if (permit === false) {
-    way.state = afterDenial(way.state, candidate.account.id);
+    way.state = afterDenial(way.state, account.id);
     return 'next';
   }
   if (givenUpBy(way.running, way.client) !== null) {
     tell(way, candidate, { verdict: null, permit });
+    return 'next';
+  }
+  // Only a call costs one; another request may have taken the last meanwhile.
+  if (costsToken && !spendRetry(provider)) {
+    tell(way, candidate, { verdict: null, permit });
+    way.state = afterDenial(way.state, account.id);
     return 'next';
   }
   return call(way, candidate, permit);
@@ -201,6 +210,8 @@ function errorOf({ how }: Reply, { name, isShowable }: Verdict): RelayError | nu
       return { kind: 'upstream-timeout' };
     case 'broke-off':
       return { kind: 'upstream-ended' };
+    case 'unsendable':
+      return { kind: 'bad-request', message: 'This request has no form that an upstream takes.' };
     case 'unreadable':
     case 'redirect':
       return { kind: 'upstream-failed', why: how };
@@ -257,7 +268,7 @@ interface Seen {
 /** Tells the isolate's picture, and through it Pool. */
 function tell({ journey }: Way, { account, provider }: Candidate, seen: Seen): void {
   const { verdict, permit, marks = [], goesOn = false } = seen;
-  const isGood = verdict === null ? null : verdict.counts === 'success' || verdict.next === 'none';
+  const isGood = verdict === null ? null : isGoodProbe(verdict);
   const running = goesOn ? { isRunning: true as const } : {};
   const probe = permit === null ? {} : { probe: { permit, isGood, ...running } };
   const counts = verdict?.counts ?? 'none';
