@@ -82,7 +82,10 @@ export function runRequest(world: World): readonly Done[] {
       state = afterDenial(state, candidate.account.id);
       continue;
     }
-    if (isRetry && world.takesToken?.(candidate.provider) === false) return book;
+    if (isRetry && world.takesToken?.(candidate.provider) === false) {
+      state = afterDenial(state, candidate.account.id);
+      continue;
+    }
     now += pauseMs;
     const reply = world.replyOf(candidate, now);
     const verdict = verdictOn(reply);

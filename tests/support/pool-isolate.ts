@@ -15,7 +15,7 @@ import {
 } from '../../workers/domain/scheduling/attempts';
 import type { Candidate, Choice } from '../../workers/domain/scheduling/choose';
 import { choose } from '../../workers/domain/scheduling/choose';
-import { markOf, verdictOn } from '../../workers/domain/scheduling/failure';
+import { isGoodProbe, markOf, verdictOn } from '../../workers/domain/scheduling/failure';
 import type { RetryTokens } from '../../workers/domain/scheduling/retry-tokens';
 import { afterSuccess, FULL_TOKENS, takeToken } from '../../workers/domain/scheduling/retry-tokens';
 import { SECOND_MS } from '../../workers/domain/time';
@@ -38,6 +38,8 @@ export interface Journey extends Model {
   /** Of the calls made for it, in their order. */
   readonly called: AccountId[];
   state: Attempts;
+  /** A token was missing to call one of them with. */
+  isSpent: boolean;
   readonly ended: (how: HowEnded, journey: Journey) => void;
 }
 
@@ -96,7 +98,8 @@ export class PoolIsolate {
     const startedAt = this.#world.now;
     const choice = this.#choose(tag, of);
     const state = firstAttempts(startedAt);
-    this.#next({ tag, ...of, startedAt, choice, last: choice, called: [], state, ended });
+    const fresh = { isSpent: false, ended };
+    this.#next({ tag, ...of, startedAt, choice, last: choice, called: [], state, ...fresh });
   }
 
   #next(journey: Journey): void {
@@ -107,13 +110,15 @@ export class PoolIsolate {
     const step = nextStep(journey.state, choice, { now, random: random(), ...circumstances });
     if (step.do !== 'call') {
       assert.equal(step.do, 'give-up');
-      journey.ended('given-up', journey);
+      journey.ended(journey.isSpent ? 'spent' : 'given-up', journey);
       return;
     }
     const { account, provider } = step.candidate;
     const at = this.#successes.get(account.id) ?? Number.NEGATIVE_INFINITY;
     if (step.isRetry && now - at > RECENT_MS && !this.#spend(provider)) {
-      journey.ended('spent', journey);
+      journey.isSpent = true;
+      journey.state = afterDenial(journey.state, account.id);
+      this.#next(journey);
       return;
     }
     this.#world.after(step.pauseMs, () => this.#call(journey, step, now));
@@ -169,8 +174,7 @@ export class PoolIsolate {
     if (reply.status === 429 && mark?.until) {
       this.#cooling.set(`${account.id} ${family}`, { from: now, until: mark.until });
     }
-    const isGood = verdict.counts === 'success' || verdict.next === 'none';
-    if (permit !== null) this.#sums.addProbe({ permit, isGood });
+    if (permit !== null) this.#sums.addProbe({ permit, isGood: isGoodProbe(verdict) });
     this.#arrange();
     if (verdict.counts === 'success') {
       this.#successes.set(account.id, now);

@@ -184,7 +184,7 @@ const HOW = {
   credential: 'credential',
   'token-refused': 'token-refused',
   'token-unreachable': 'token-unreachable',
-  request: 'unreadable',
+  request: 'unsendable',
 } as const satisfies Record<PrepareFailure['why'], Reply['how']>;
 
 interface Look {

@@ -41,6 +41,8 @@ export class HealthSums {
   /** What was sent and not yet answered; null: everything was. */
   #sent: { readonly report: Report; readonly marks: ReadonlyMap<string, Mark> } | null = null;
   readonly #inFlight = new Map<AccountId, number>();
+  /** In use, by name. */
+  readonly #permits = new Set<string>();
 
   /** The name under which this isolate reports. */
   isolate(): string {
@@ -114,7 +116,13 @@ export class HealthSums {
     marks.set(name, before !== undefined && isLonger(before, mark) ? before : mark);
   }
 
+  /** A call begins by this permit: it is in use until a result says otherwise. */
+  usePermit(permit: string): void {
+    this.#permits.add(permit);
+  }
+
   addProbe(result: ProbeResult): void {
+    if (result.isRunning !== true) this.#permits.delete(result.permit);
     if (this.#seen.probes.length < PROBES_MAX) this.#seen.probes.push(result);
   }
 
@@ -148,6 +156,7 @@ export class HealthSums {
       probes,
       inFlight: Object.fromEntries(this.#inFlight),
       healthVersion,
+      permits: [...this.#permits],
     };
     this.#sent = { report, marks };
     this.#seen = nothing();

@@ -165,7 +165,7 @@ export function lastSuccessAt(accountId: AccountId): number | null {
  * heard of yet is passed by nobody. Never rejects.
  */
 export async function askPermit(
-  env: Env,
+  visit: Behind,
   call: Omit<PermitCall, 'isolate'>,
 ): Promise<PermitAnswer> {
   const { markOf } = healthView(Date.now());
@@ -174,14 +174,16 @@ export async function askPermit(
   const deniedUntil = denials.get(name);
   if (deniedUntil !== undefined && Date.now() < deniedUntil) return DENIED;
   try {
-    const asked = poolOf(env).permit({ ...call, isolate: sums.isolate() });
+    const asked = poolOf(visit.env).permit({ ...call, isolate: sums.isolate() });
     const answer = await withinMs(asked, PERMITTED_WITHIN_MS);
     if (answer !== 'late') {
-      if (!answer.granted) remember(denials, name, Date.now() + DENIED_FOR_MS);
+      if (answer.granted) sums.usePermit(answer.permit);
+      else remember(denials, name, Date.now() + DENIED_FOR_MS);
       return answer;
     }
     log('permit-late', { account: call.accountId });
-    asked.then(giveBack, () => undefined);
+    // The request that asked may be over before it comes.
+    visit.ctx.waitUntil(asked.then((late) => giveBack(visit, late)).catch(() => undefined));
   } catch (error) {
     log('permit-lost', { account: call.accountId, error: String(error) });
   }
@@ -189,9 +191,11 @@ export async function askPermit(
   return DENIED;
 }
 
-/** It came too late to be used: its place is free again with the next report. */
-function giveBack(answer: PermitAnswer): void {
-  if (answer.granted) sums.addProbe({ permit: answer.permit, isGood: null });
+/** It came too late to be used: its place is free again with a report that leaves soon. */
+function giveBack(visit: Behind, answer: PermitAnswer): void {
+  if (!answer.granted) return;
+  sums.addProbe({ permit: answer.permit, isGood: null });
+  arrange(visit, true);
 }
 
 /** The latest stand last; the oldest is forgotten when there are too many. */

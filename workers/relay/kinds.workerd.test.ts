@@ -115,6 +115,21 @@ function errorIn({ status, text }: Came): readonly unknown[] {
   return [status, error.type, error.message];
 }
 
+describe('a provider whose retry tokens are used up', () => {
+  it('keeps nobody from an account of another that is well', async () => {
+    const failing = [fakeAws('aws'), fakeAws('aws')];
+    await entered(...failing, fakeFoundry('key'));
+    const statuses: number[] = [];
+    // Of several families: no breaker is open before the tokens have ended.
+    const models = ['claude-opus-4-6', 'claude-sonnet-4-6', 'claude-haiku-4-5'];
+    for (let asked = 0; asked < 15; asked += 1) {
+      for (const fake of failing) fake.fail({ kind: 'answer', status: 500, body: '{}' });
+      statuses.push((await ask({ model: models[asked % models.length] })).status);
+    }
+    expect(new Set(statuses)).toEqual(new Set([200]));
+  });
+});
+
 describe.each(DOORS)('an account of %s', (_, make) => {
   it('serves a message and a stream, each paid for', async () => {
     const fake = make();

@@ -107,6 +107,8 @@ export interface Report {
   /** Calls that run now, by account id; absolute, forgotten when the isolate is silent. */
   readonly inFlight: Readonly<Record<string, number>>;
   readonly healthVersion: number | null;
+  /** Permits that are in use; absent: not told, by an isolate of before. */
+  readonly permits?: readonly string[];
 }
 
 export interface ReportAnswer {

@@ -33,13 +33,14 @@ export function takeReport(state: HealthState, report: Report, now: number): voi
 }
 
 /** The latest heard stands last. */
-function hear(state: HealthState, { isolate, n, inFlight }: Report, now: number): void {
+function hear(state: HealthState, report: Report, now: number): void {
+  const { isolate, n, inFlight } = report;
   const { isolates } = state;
   isolates.delete(isolate);
   const [silent] = isolates.keys();
   if (isolates.size >= ISOLATES_MAX && silent !== undefined) isolates.delete(silent);
   isolates.set(isolate, { n, heardAt: now, inFlight });
-  hearIsolate(state, isolate, now);
+  hearIsolate(state, report, now);
 }
 
 /** An overload is its provider's alone; a failure its account's alone. */

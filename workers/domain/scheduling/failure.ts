@@ -11,7 +11,8 @@ import { MINUTE_MS, SECOND_MS } from '../time';
 export interface Reply {
   /**
    * `answered`: headers came, or the first event of a stream said an error. `broke-off`: a 200 that
-   * ended before its first event. `unreadable`: a 2xx that is no answer of this API.
+   * ended before its first event. `unreadable`: a 2xx that is no answer of this API. `unsendable`:
+   * the request has no form that this account could be sent.
    */
   readonly how:
     | 'answered'
@@ -23,7 +24,8 @@ export interface Reply {
     | 'credential'
     | 'token-refused'
     | 'token-unreachable'
-    | 'address';
+    | 'address'
+    | 'unsendable';
   /** HTTP status; of an error event the status that its type stands for; null: no answer. */
   readonly status: number | null;
   /** `error.type`, `error.details.error_code` and `error.message` of the body, if it has them. */
@@ -95,6 +97,8 @@ export const FAILURES: readonly Row[] = [
   bad('credential', { how: ['credential'] }),
   bad('token-refused', { how: ['token-refused'] }),
   bad('address', { how: ['address'] }),
+  // The request's fault as much as the account's: nothing was sent, so it says nothing of either.
+  { name: 'unsendable', how: ['unsendable'], next: 'account', isShowable: false },
   bad('unauthenticated', { status: [401] }),
   bad('unauthenticated', { status: [403], message: /^OAuth (?:token|authentication) / }),
   bad('unpaid', { status: [402] }),
@@ -199,6 +203,13 @@ function fits(row: Row, { how, status, type, code, message }: Reply): boolean {
   if (row.type !== undefined && !row.type.test(type ?? '')) return false;
   if (row.code !== undefined && !row.code.test(code ?? '')) return false;
   return row.message === undefined || row.message.test(message);
+}
+
+/** Whether a call by permit was good that came to this; null: it tells nothing of the account. */
+export function isGoodProbe({ counts, next, holds }: Verdict): boolean | null {
+  if (counts === 'success' || next === 'none') return true;
+  // What holds back a part of it, or the place, may be the request's doing.
+  return counts === 'none' && holds?.of !== 'account' ? null : false;
 }
 
 /** Without a `retry-after` a momentary throttle is waited out for this long. */
