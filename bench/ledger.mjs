@@ -154,6 +154,9 @@ function settleCallOf({ row, lease }) {
   return make.settleCall(row, {
     usage: { entries: [{ model: lease.model, counts, terms }], flags: [] },
     model: lease.model,
+    accountId: make.idOf('account', 1),
+    heldIds: [`msg_${row.requestId}`],
+    messageId: `msg_${row.requestId}`,
     costNanos: nanos(20_000_000),
     admittedAt: row.admittedAt,
   });

@@ -41,6 +41,8 @@ describe('what is typed', () => {
     ['tokens.create', 'tags', 'a, b', ['a', 'b']],
     ['tokens.create', 'limits', '{"concurrency":1}', { concurrency: 1 }],
     ['tokens.create', 'limits.concurrency', '1', 1],
+    ['admin.keys.create', 'limits.groups', 'team-a,night', ['team-a', 'night']],
+    ['admin.users.change', 'limits.groups', 'team-a', ['team-a']],
     ['tokens.rotate', 'graceMs', '1h', 3_600_000],
     ['credits.statement', 'since', '1d', NOW - DAY_MS],
     ['admin.users.list', 'role', 'admin', 'admin'],

@@ -35,5 +35,6 @@ function told({ keyVersion, resealed, remaining, unreadable }) {
   if (remaining === 0) return `${done} No account needs an older one.`;
   if (unreadable.length === 0) return done;
   const columns = ['id', 'name', 'credentialKeyVersion'];
-  return `${done} These cannot be opened; put their credentials again:\n${table(columns, unreadable)}`;
+  const lost = table(columns, unreadable);
+  return `${done} These cannot be opened; put their credentials again:\n${lost}`;
 }

@@ -1,5 +1,5 @@
-// Secrets that a command takes: never typed, where every process of the machine could read them, but
-// asked for, or out of the environment, or, for a credential, out of a file or the input.
+// Secrets that a command takes: never typed, where every process of the machine could read them,
+// but asked for, or out of the environment, or, for a credential, out of a file or the input.
 
 import { readFileSync } from 'node:fs';
 import { Stop, wordsOf } from '../lib/say.mjs';

@@ -1,5 +1,5 @@
-// Fields that people write in words of their own: active hours, a factor, pairs of names. Each gives
-// what the API takes, or null for a text that means nothing.
+// Fields that people write in words of their own: active hours, a factor, pairs of names. Each
+// gives what the API takes, or null for a text that means nothing.
 
 const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const DAY_MINUTES = 24 * 60;
@@ -59,7 +59,10 @@ export function factorOf(text) {
   return top === 0 ? null : [top / common, bottom / common];
 }
 
-/** The greatest common divisor (Euclid). @param {number} one @param {number} other @returns {number} */
+/**
+ * The greatest common divisor (Euclid).
+ * @param {number} one @param {number} other @returns {number}
+ */
 function commonOf(one, other) {
   return other === 0 ? one : commonOf(other, one % other);
 }

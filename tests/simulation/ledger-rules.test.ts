@@ -275,7 +275,7 @@ function sign(world: World, line: Line, step: number): () => void {
       if (line.soFar !== null && line.soFar.n >= n) return;
       line.soFar = { n, costNanos, dispatched };
       if (line.held !== null) report(line.held, input.inputNanos ?? null);
-      line.leaseUntil = nowOf(ledger) + MINUTE_MS;
+      line.leaseUntil = Math.max(line.leaseUntil, nowOf(ledger) + MINUTE_MS);
     }
   };
 }
@@ -306,7 +306,9 @@ function extension(world: World, line: Line): () => void {
       const state = isRefused ? 'refused' : 'held';
       assert.equal(answer.state, state);
       if (answer.state === 'held') assert.equal(answer.heldOutputTokensUpTo, granted);
-      if (granted > held.upTo) line.leaseUntil = nowOf(ledger) + MINUTE_MS;
+      if (granted > held.upTo) {
+        line.leaseUntil = Math.max(line.leaseUntil, nowOf(ledger) + MINUTE_MS);
+      }
       held.upTo = granted;
     }
   };

@@ -89,6 +89,11 @@ export const EXAMPLES: readonly Example[] = [
     mark: OUT,
   },
   {
+    what: 'a request that has no form for this account',
+    reply: without('unsendable'),
+    verdict: { name: 'unsendable', next: 'account', isShowable: false },
+  },
+  {
     what: 'an address that may not be called',
     reply: without('address'),
     verdict: { ...BAD, name: 'address' },

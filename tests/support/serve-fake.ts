@@ -1,4 +1,5 @@
-// Puts a stand-in of fake-kind.ts behind a port, for journeys. What it throws breaks the connection.
+// Puts a stand-in of fake-kind.ts behind a port, for journeys. What it throws breaks the
+// connection.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';

@@ -4,6 +4,8 @@
 import type { SeenCall } from './fake-kind';
 import { demand } from './fake-kind';
 
+type Bytes = ArrayBuffer | Uint8Array<ArrayBuffer>;
+
 const encoder = new TextEncoder();
 const HEADER =
   /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/([^/]+)\/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})$/;
@@ -48,7 +50,7 @@ export async function demandSignature(call: SeenCall, signer: Signer): Promise<v
   const scope = `${date}/${region}/${service}/aws4_request`;
   const digest = hex(await crypto.subtle.digest('SHA-256', encoder.encode(canonical)));
   const text = `AWS4-HMAC-SHA256\n${stamp}\n${scope}\n${digest}`;
-  let key: BufferSource = encoder.encode(`AWS4${signer.secretAccessKey}`);
+  let key: Bytes = new Uint8Array(encoder.encode(`AWS4${signer.secretAccessKey}`));
   for (const part of [date, region, service, 'aws4_request', text]) key = await hmac(key, part);
   demand(hex(key) === given, MISMATCH, 403);
 }
@@ -70,13 +72,12 @@ function queryOf(url: URL): string {
     .join('&');
 }
 
-async function hmac(key: BufferSource, text: string): Promise<ArrayBuffer> {
+async function hmac(key: Bytes, text: string): Promise<ArrayBuffer> {
   const algorithm = { name: 'HMAC', hash: 'SHA-256' };
   const imported = await crypto.subtle.importKey('raw', key, algorithm, false, ['sign']);
   return crypto.subtle.sign('HMAC', imported, encoder.encode(text));
 }
 
-function hex(bytes: BufferSource): string {
-  const view = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : new Uint8Array(bytes.buffer);
-  return [...view].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+function hex(bytes: Bytes): string {
+  return [...new Uint8Array(bytes)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -1,5 +1,5 @@
-// Accounts of every kind in a workerd test: a stand-in answers the scripted `fetch`, and a call goes
-// the whole way through its room: prepared, sent, translated.
+// Accounts of every kind in a workerd test: a stand-in answers the scripted `fetch`, and a call
+// goes the whole way through its room: prepared, sent, translated.
 
 import { vi } from 'vitest';
 import type { AccountId } from '../../workers/domain/ids';
@@ -31,7 +31,7 @@ export interface AskedFor {
 /** A new account of the stand-in's; every `fetch` reaches the stand-in from now on. */
 export function accountOf(fake: FakeKind, more: Partial<SnapshotAccount> = {}): SnapshotAccount {
   vi.spyOn(globalThis, 'fetch').mockImplementation((url, init) =>
-    fake.handle(new Request(url as string, init as RequestInit)),
+    fake.handle(new Request(url, init)),
   );
   accounts += 1;
   const ciphertext = `sealed-${accounts}`;

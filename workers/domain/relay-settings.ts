@@ -31,7 +31,7 @@ export function isCountryList(value: unknown): value is readonly string[] {
 }
 
 /** What `isHeaderTimeouts` takes, for whoever is refused. */
-export const HEADER_TIMEOUTS_WORDS = `must be milliseconds by model, ${TIMEOUT_MIN_MS} to ${TIMEOUT_MAX_MS}`;
+export const HEADER_TIMEOUTS_WORDS = 'must be milliseconds by model, 1000 to 600000';
 
 /** Whether these are times (ms) by model, each from a tenth of a second to ten minutes. */
 export function isHeaderTimeouts(value: unknown): value is Readonly<Record<string, number>> {

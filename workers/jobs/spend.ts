@@ -1,45 +1,38 @@
-// Hands the Pool what accounts have cost by the sums of D1, which correct what isolates have told:
-// the day's every five minutes, the month's with them once an hour, because they read more.
+// Hands the Pool what accounts have cost today and this month (UTC) by the sums of D1, every five
+// minutes: they correct what isolates have told.
 
 import type { SpendSum } from '../domain/health/calls';
-import type { Nanos } from '../domain/money';
-import { divideUp, nanos, ZERO_NANOS } from '../domain/money';
-import type { SnapshotAccount } from '../domain/snapshot';
+import type { AccountId } from '../domain/ids';
+import { addNanos, ZERO_NANOS } from '../domain/money';
 import { HOUR_MS, MINUTE_MS } from '../domain/time';
 import { poolOf } from '../platform/objects';
-import { spendByAccount } from '../store/account-spend';
+import type { AccountDayRow } from '../store/account-day-reads';
+import { readAccountDays } from '../store/account-day-reads';
 
 const EVERY_MINUTES = 5;
 const DAY_MS = 24 * HOUR_MS;
 
 /** Does nothing but in every fifth minute. `now` in Unix ms. Throws as D1 and the Pool do. */
 export async function correctSpend(env: Env, now: number): Promise<void> {
-  const minute = Math.floor(now / MINUTE_MS);
-  if (minute % EVERY_MINUTES !== 0) return;
-  const hasMonths = minute % 60 === 0;
-  const date = new Date(now);
-  const daySince = Math.floor(now / DAY_MS) * DAY_MS;
-  const monthSince = Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1);
+  if (Math.floor(now / MINUTE_MS) % EVERY_MINUTES !== 0) return;
   const answer = await poolOf(env).snapshot(null);
   if (!answer.ok || answer.value === 'unchanged') return;
-  const since = hasMonths ? monthSince : daySince;
-  const spent = await spendByAccount(env.DB, { since, daySince });
-  const byId = new Map(spent.map((row) => [row.accountId, row]));
-  const sums = answer.value.accounts.flatMap((account) => sumOf(account, byId.get(account.id)));
-  await poolOf(env).spentAsOf({ asOf: now, sums, hasMonths });
+  const today = Math.floor(now / DAY_MS) * DAY_MS;
+  const date = new Date(now);
+  const startsAt = Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1);
+  const rows = await readAccountDays(env.DB, { startsAt, endsAt: today + DAY_MS }, null);
+  const byId = Map.groupBy(rows, ({ accountId }) => accountId);
+  const sums = answer.value.accounts.map(({ id }) => sumOf(id, byId.get(id) ?? [], today));
+  await poolOf(env).spentAsOf({ asOf: now, sums });
 }
 
-/** Nothing for an account with prices of its own: what users paid says little of what it costs. */
-function sumOf(
-  { id: accountId, costFactor, ownPrices }: SnapshotAccount,
-  spent: Omit<SpendSum, 'accountId'> | undefined,
-): readonly SpendSum[] {
-  if (ownPrices.length > 0) return [];
-  const [numerator, denominator] = costFactor;
-  const cost = (paidNanos: Nanos): Nanos => {
-    const dividend = BigInt(paidNanos) * BigInt(numerator);
-    return nanos(Number(divideUp(dividend, BigInt(denominator))));
+function sumOf(accountId: AccountId, days: readonly AccountDayRow[], today: number): SpendSum {
+  const costOf = ({ accountNanos, absorbedNanos }: AccountDayRow) =>
+    addNanos(accountNanos, absorbedNanos);
+  const ofToday = days.filter(({ day }) => day === today);
+  return {
+    accountId,
+    dayNanos: addNanos(ZERO_NANOS, ...ofToday.map(costOf)),
+    monthNanos: addNanos(ZERO_NANOS, ...days.map(costOf)),
   };
-  const { dayNanos, monthNanos } = spent ?? { dayNanos: ZERO_NANOS, monthNanos: ZERO_NANOS };
-  return [{ accountId, dayNanos: cost(dayNanos), monthNanos: cost(monthNanos) }];
 }

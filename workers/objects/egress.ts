@@ -1,7 +1,7 @@
-// An Egress object, one of eight a region: makes the request that it is handed from where it stands,
-// byte for byte and both ways at once, and hands back what came. It decides nothing: the address is
-// checked here once more, redirects are left to the caller. It keeps the name of the data centre
-// that its calls leave from, and nothing of any request.
+// An Egress object, one of eight a region: makes the request that it is handed from where it
+// stands, byte for byte and both ways at once, and hands back what came. It decides nothing: the
+// address is checked here once more, redirects are left to the caller. It keeps the name of the
+// data centre that its calls leave from, and nothing of any request.
 
 import { DurableObject } from 'cloudflare:workers';
 import { log } from '../observe/log';
@@ -25,7 +25,7 @@ export class EgressObject extends DurableObject<Env> implements EgressPort {
   }
 
   override async fetch(request: Request): Promise<Response> {
-    const { url, method, body, signal } = request;
+    const { url, method, body } = request;
     const headers = new Headers(request.headers);
     const refusedColo = headers.get(REFUSED_HEADER) ?? '';
     headers.delete(REFUSED_HEADER);
@@ -33,7 +33,7 @@ export class EgressObject extends DurableObject<Env> implements EgressPort {
     const isDevelopment = this.env.RELAY_ENVIRONMENT === 'development';
     const environment = isDevelopment ? 'development' : 'production';
     try {
-      const call = { url, method, headers, body, signal };
+      const call = { url, method, headers, body, signal: endingWith(request) };
       const response = await upstreamFetch(call, environment);
       this.#learn(response.headers.get('cf-ray'), refusedColo);
       // Throws for what is no status of an answer (101, 600): then there is none.
@@ -60,6 +60,14 @@ export class EgressObject extends DurableObject<Env> implements EgressPort {
     this.#hasSaidElsewhere = true;
     log('egress-elsewhere', { object: this.ctx.id.name ?? null, colo: this.#colo });
   }
+}
+
+/** The runtime does not let a request's own signal end another request: a copy of it does. */
+function endingWith({ signal }: Request): AbortSignal {
+  const ending = new AbortController();
+  if (signal.aborted) ending.abort();
+  else signal.addEventListener('abort', () => ending.abort(), { once: true });
+  return ending.signal;
 }
 
 function without(outcome: Exclude<Outcome, 'answered'>): Response {

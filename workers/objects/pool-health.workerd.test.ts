@@ -11,7 +11,7 @@ import type { Health, Mark, PermitCall, Report, Tally } from '../domain/health/c
 import type { AccountId } from '../domain/ids';
 import { nanos } from '../domain/money';
 import type { PoolPort, SnapshotAccount } from '../domain/snapshot';
-import { providerOf } from '../domain/snapshot';
+import { ACCOUNT_DEFAULTS, providerOf } from '../domain/snapshot';
 import type { PoolObject } from './pool';
 
 useFakeDate();
@@ -166,7 +166,7 @@ describe('the sums of D1', () => {
     await tell({ tallies: [tallyOf({ costNanos: nanos(5) })] });
     later(10 * 60_000);
     const sum = { accountId: account.id, dayNanos: nanos(70), monthNanos: nanos(700) };
-    await pool.spentAsOf({ asOf: Date.now(), sums: [sum], hasMonths: true });
+    await pool.spentAsOf({ asOf: Date.now(), sums: [sum] });
     await evictDurableObject(stub);
     expect(await pool.states()).toMatchObject([{ load: { dayNanos: 70, monthNanos: 700 } }]);
   });
@@ -189,7 +189,9 @@ describe('a snapshot that was kept before accounts had more fields', () => {
     await evictDurableObject(stub);
     const answer = await pool.snapshot(null);
     if (!answer.ok || answer.value === 'unchanged') throw new Error('no snapshot');
-    expect(answer.value.accounts).toEqual([{ ...account, weight: 7 }]);
+    const { id, name, kind, baseUrl, credential } = account;
+    const had = { id, name, kind, baseUrl, credential };
+    expect(answer.value.accounts).toEqual([{ ...ACCOUNT_DEFAULTS, ...had, weight: 7 }]);
   });
 });
 

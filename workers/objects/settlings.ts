@@ -1,6 +1,6 @@
 // Requests of a wallet that wait for another one of it to be settled: what that one made is not
-// known before. They wait for the next settle, for a bounded time, and so many at a time; the object
-// serves others meanwhile. It knows no request and decides nothing.
+// known before. They wait for the next settle, for a bounded time, and so many at a time; the
+// object serves others meanwhile. It knows no request and decides nothing.
 
 import { withinMs } from '../platform/clock';
 

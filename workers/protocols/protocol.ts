@@ -37,8 +37,8 @@ export interface Essentials {
   /** Without repeats. */
   readonly heldIds: readonly HeldId[];
   /**
-   * Optional top-level fields that the body has, of those that are documented, without repeats; what
-   * nobody knows is the upstream's to judge.
+   * Optional top-level fields that the body has, of those that are documented, without repeats;
+   * what nobody knows is the upstream's to judge.
    */
   readonly fields: readonly string[];
   /** Types of the tools that the body defines, as written, without repeats. */

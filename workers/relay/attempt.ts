@@ -11,6 +11,7 @@ import { log } from '../observe/log';
 import { ownHostsOf } from '../platform/address';
 import type { Via } from '../platform/egress';
 import { ForbiddenAddress, upstreamFetch } from '../platform/outbound';
+import { originalOf } from '../upstreams/refusals';
 import { upstreamOf } from '../upstreams/registry';
 import type { PrepareFailure, UpstreamCall, UpstreamOperation } from '../upstreams/upstream';
 import type { Client } from './client';
@@ -166,17 +167,24 @@ async function send(
     log('call-not-prepared', { request: journey.requestId, account: account.id, why, detail });
     return fail(HOW[why]);
   }
-  const way = { ownHosts: ownHostsOf(journey.url, config), ...(via === null ? {} : { via }) };
+  const ownHosts = ownHostsOf(journey.url, config);
+  const way = { ownHosts, account, ...(via === null ? {} : { via }) };
   const response = await upstreamFetch({ ...prepared.value, signal }, config.environment, way);
   if (response.status >= 300 && response.status < 400) return fail('redirect');
-  return ok(await upstream.translate(response, call));
+  const answer = await upstream.translate(response, call);
+  const original = originalOf(answer);
+  if (original !== null) {
+    // A cloud's own words may name accounts: they are for the log alone.
+    log('refused-by-upstream', { request: journey.requestId, account: account.id, original });
+  }
+  return ok(answer);
 }
 
 const HOW = {
   credential: 'credential',
   'token-refused': 'token-refused',
   'token-unreachable': 'token-unreachable',
-  request: 'unreadable',
+  request: 'unsendable',
 } as const satisfies Record<PrepareFailure['why'], Reply['how']>;
 
 interface Look {

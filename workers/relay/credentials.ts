@@ -1,4 +1,4 @@
-// Unsealed credentials: in this isolate's memory alone, by what was sealed, from their first use on.
+// Unsealed credentials: in this isolate alone, by what was sealed, from their first use on.
 
 import type { SnapshotAccount } from '../domain/snapshot';
 import { log } from '../observe/log';

@@ -18,7 +18,7 @@ import {
 } from '../domain/scheduling/attempts';
 import type { Candidate, Choice } from '../domain/scheduling/choose';
 import type { Reply, Verdict } from '../domain/scheduling/failure';
-import { markOf, verdictOn } from '../domain/scheduling/failure';
+import { isGoodProbe, markOf, verdictOn } from '../domain/scheduling/failure';
 import { SECOND_MS } from '../domain/time';
 import type { Piece, Tried } from './attempt';
 import { tryAccount } from './attempt';
@@ -30,9 +30,9 @@ import type { Answer, Journey } from './journey';
 import type { Early } from './patience';
 import type { Running } from './progress';
 import { givenUpBy } from './progress';
-import { earnRetry, spendRetry } from './retries';
+import { earnRetry, hasRetry, spendRetry } from './retries';
 import type { Scheduling } from './schedule';
-import { circumstancesOf, familyOf, noAccountFor, placeOf } from './schedule';
+import { circumstancesOf, coloOf, familyOf, noAccountFor, placeOf } from './schedule';
 
 /** An account that did well just now is moved to without a token. */
 const RECENT_MS = 10 * SECOND_MS;
@@ -43,6 +43,8 @@ export interface Unanswered {
   readonly attempts: readonly Attempt[];
   /** Unix ms at which the client left; null: it waits. */
   readonly leftAt: number | null;
+  /** It was given up while an upstream was being called, which has most likely read the prompt. */
+  readonly wasCalling: boolean;
 }
 
 /** One request's way from account to account. */
@@ -53,17 +55,12 @@ interface Way {
   readonly early: Early;
   readonly client: Client;
   readonly attempts: Attempt[];
-  /** What refusals say of their accounts, if the request was not what is wrong. */
-  readonly unproven: Unproven[];
+  /** Marks that hold only if another account answers the same request. */
+  readonly unproven: Mark[];
   state: Attempts;
   /** The last refusal that a client may see; null: none. */
   refusal: { readonly piece: Piece; readonly candidate: Candidate } | null;
   error: RelayError | null;
-}
-
-interface Unproven {
-  readonly candidate: Candidate;
-  readonly marks: readonly Mark[];
 }
 
 /** Calls accounts until one answers, or until nothing is left to try. */
@@ -78,12 +75,11 @@ export async function forward(
   const way: Way = { journey, scheduling, running, early, client, ...begun };
   for (;;) {
     const who = givenUpBy(running, client);
-    if (who !== null) return givenUp(way, who);
+    if (who !== null) return givenUp(way, who, false);
     const choice = await scheduling.choice();
     const step = nextStep(way.state, choice, circumstancesOf(journey));
-    // For who has left nobody is asked a second time.
-    const isOver = client.leftAt() !== null && way.attempts.length > 0;
-    if (step.do === 'give-up' || isOver) return allLost(way, choice);
+    // For who has left nobody is asked, nor asked a second time.
+    if (step.do === 'give-up' || client.leftAt() !== null) return allLost(way, choice);
     if (step.do === 'wait') {
       const from = Date.now();
       await rest(way, step.untilMs - from);
@@ -91,7 +87,6 @@ export async function forward(
       continue;
     }
     const done = await take(way, step);
-    if (done === 'out-of-retries') return allLost(way, choice);
     if (done !== 'next') return done;
   }
 }
@@ -100,19 +95,29 @@ export async function forward(
 async function take(
   way: Way,
   step: Extract<Step, { do: 'call' }>,
-): Promise<Result<Answer, Unanswered> | 'next' | 'out-of-retries'> {
+): Promise<Result<Answer, Unanswered> | 'next'> {
   const { candidate, pauseMs } = step;
-  if (step.isRetry && !isRecent(candidate) && !spendRetry(candidate.provider)) {
-    return 'out-of-retries';
+  const { account, provider } = candidate;
+  const costsToken = step.isRetry && !isRecent(candidate);
+  // Another provider's account may still be called, or one that did well just now.
+  if (costsToken && !hasRetry(provider)) {
+    way.state = afterDenial(way.state, account.id);
+    return 'next';
   }
   await rest(way, pauseMs);
   const permit = await permitFor(way, step);
   if (permit === false) {
-    way.state = afterDenial(way.state, candidate.account.id);
+    way.state = afterDenial(way.state, account.id);
     return 'next';
   }
   if (givenUpBy(way.running, way.client) !== null) {
     tell(way, candidate, { verdict: null, permit });
+    return 'next';
+  }
+  // Only a call costs one; another request may have taken the last meanwhile.
+  if (costsToken && !spendRetry(provider)) {
+    tell(way, candidate, { verdict: null, permit });
+    way.state = afterDenial(way.state, account.id);
     return 'next';
   }
   return call(way, candidate, permit);
@@ -133,20 +138,19 @@ async function call(
     tell(way, candidate, { verdict: null, permit });
     const outcome = tried.by === 'left' ? 'client-left' : 'stopped';
     record(way, candidate, { status: null, outcome, startedAt });
-    return givenUp(way, tried.by);
+    return givenUp(way, tried.by, true);
   }
   const { reply } = tried;
   const verdict = verdictOn(reply);
-  const said = marksOf(way, candidate, { verdict, reply });
-  if (verdict.needsProof) way.unproven.push({ candidate, marks: said });
-  const marks = verdict.needsProof ? [] : said;
+  const marks = marksOf(way, candidate, { verdict, reply });
   const goesOn = tried.is === 'answer' && candidate.account.isHard;
   tell(way, candidate, { verdict, permit, marks, goesOn });
   const absorbedNanos = absorbedBy(way, candidate, verdict);
   record(way, candidate, { status: reply.status, outcome: verdict.name, startedAt, absorbedNanos });
   if (verdict.next === 'none') return handOn(way, candidate, { tried, permit });
   noteEnd(candidate.account.id);
-  way.state = afterCall(way.state, candidate, { verdict, tookMs: Date.now() - startedAt });
+  const called = { ...candidate, isElsewhere: via !== null };
+  way.state = afterCall(way.state, called, { verdict, tookMs: Date.now() - startedAt });
   if (tried.is === 'failure' && tried.refusal !== null && verdict.isShowable) {
     way.refusal = { piece: tried.refusal, candidate };
   }
@@ -167,10 +171,7 @@ function handOn(
   }
   // What still flows has its end noted when it has come (handle.ts).
   if (piece.response.status >= 400) noteEnd(candidate.account.id);
-  if (tried.is === 'answer') {
-    earnRetry(candidate.provider);
-    tellProven(way);
-  }
+  if (tried.is === 'answer') earnRetry(candidate.provider);
   const slot = candidate.account.isHard && permit !== null ? { slot: permit } : {};
   return ok({ ...answerOf(way, candidate, piece), ...slot });
 }
@@ -181,10 +182,13 @@ function answerOf(way: Way, { account }: Candidate, piece: Piece): Answer {
   return { account, ...piece, attempts, firstByteMs, client };
 }
 
-function givenUp(way: Way, by: 'left' | StopWord): Result<Answer, Unanswered> {
-  const { attempts, client } = way;
+function givenUp(
+  { attempts, client }: Way,
+  by: 'left' | StopWord,
+  wasCalling: boolean,
+): Result<Answer, Unanswered> {
   const error = by === 'left' ? 'client-left' : 'stopped';
-  return fail({ error, attempts, leftAt: client.leftAt() });
+  return fail({ error, attempts, leftAt: client.leftAt(), wasCalling });
 }
 
 /** The last refusal in its own words, where they are for a client to read; else the relay's. */
@@ -192,7 +196,7 @@ function allLost(way: Way, choice: Choice | null): Result<Answer, Unanswered> {
   const { refusal, attempts, client } = way;
   if (refusal !== null) return ok(answerOf(way, refusal.candidate, refusal.piece));
   const error = way.error ?? noAccountFor(way.journey, choice);
-  return fail({ error, attempts, leftAt: client.leftAt() });
+  return fail({ error, attempts, leftAt: client.leftAt(), wasCalling: false });
 }
 
 /** What a client is told of a failure that has no words of its own. */
@@ -206,6 +210,8 @@ function errorOf({ how }: Reply, { name, isShowable }: Verdict): RelayError | nu
       return { kind: 'upstream-timeout' };
     case 'broke-off':
       return { kind: 'upstream-ended' };
+    case 'unsendable':
+      return { kind: 'bad-request', message: 'This request has no form that an upstream takes.' };
     case 'unreadable':
     case 'redirect':
       return { kind: 'upstream-failed', why: how };
@@ -246,7 +252,7 @@ async function permitFor(
   const { hold, likelyInputNanos } = journey.lease;
   const reserveNanos = hold?.boundNanos ?? likelyInputNanos;
   const asked = { kind: permit, accountId: account.id, subjects: held, reserveNanos };
-  const answer = await askPermit(journey.env, asked);
+  const answer = await askPermit(journey, asked);
   return answer.granted ? answer.permit : false;
 }
 
@@ -262,7 +268,7 @@ interface Seen {
 /** Tells the isolate's picture, and through it Pool. */
 function tell({ journey }: Way, { account, provider }: Candidate, seen: Seen): void {
   const { verdict, permit, marks = [], goesOn = false } = seen;
-  const isGood = verdict === null ? null : verdict.counts === 'success' || verdict.next === 'none';
+  const isGood = verdict === null ? null : isGoodProbe(verdict);
   const running = goesOn ? { isRunning: true as const } : {};
   const probe = permit === null ? {} : { probe: { permit, isGood, ...running } };
   const counts = verdict?.counts ?? 'none';
@@ -270,22 +276,20 @@ function tell({ journey }: Way, { account, provider }: Candidate, seen: Seen): v
   noteOutcome(journey, { ...of, counts, marks, ...probe });
 }
 
-/** Another account has answered the same request: those that refused it are what is wrong. */
-function tellProven(way: Way): void {
-  for (const { candidate, marks } of way.unproven) {
-    tell(way, candidate, { verdict: null, permit: null, marks });
-  }
-}
-
+/** What holds the account back from now on; what the request may be at fault for must be proven. */
 function marksOf(
-  { journey }: Way,
+  { journey, unproven }: Way,
   { account, provider }: Candidate,
   { verdict, reply }: { readonly verdict: Verdict; readonly reply: Reply },
 ): readonly Mark[] {
-  const colo = journey.request.cf?.colo;
-  const place = { provider, colo: typeof colo === 'string' ? colo : null, now: Date.now() };
+  // Another account takes what others refused: it was they.
+  if (verdict.counts === 'success') return unproven.splice(0);
+  const place = { provider, colo: coloOf(journey), now: Date.now() };
   const mark = markOf(verdict, reply, { accountId: account.id, ...familyOf(journey), ...place });
-  return mark === null ? [] : [mark];
+  if (mark === null) return [];
+  if (!verdict.needsProof) return [mark];
+  unproven.push(mark);
+  return [];
 }
 
 /** What the upstream may have done for nobody: most likely it read the prompt. */

@@ -103,14 +103,14 @@ function unanswered(journey: Journey, given: Unanswered, running: Running): Trav
   const { error, attempts, leftAt } = given;
   const accountId = attempts.at(-1)?.accountId ?? null;
   const reached = { ...REACHED_NOTHING, attempts, accountId, leftAt };
-  if (error === 'client-left') {
-    const finished = settle(journey, leftBeforeHeaders(journey.lease, 'client-left'), reached);
-    return { response: errorAnswer(journey, CLIENT_GONE), finished };
-  }
-  if (error === 'stopped') {
+  if (error === 'client-left' || error === 'stopped') {
     const word = running.stopped ?? 'stopped';
-    const finished = settle(journey, leftBeforeHeaders(journey.lease, word), reached);
-    return { response: errorAnswer(journey, endedByRelay(word)), finished };
+    const closing = error === 'client-left' ? error : word;
+    // Who goes while nobody is called leaves nothing behind that was read.
+    const { wasCalling } = given;
+    const ending = wasCalling ? leftBeforeHeaders(journey.lease, closing) : freeEnding(closing);
+    const said = error === 'client-left' ? CLIENT_GONE : endedByRelay(word);
+    return { response: errorAnswer(journey, said), finished: settle(journey, ending, reached) };
   }
   if (error.kind === 'bad-request' && error.message === COUNTS_NOTHING) {
     const finished = settle(journey, freeEnding('completed'), reached);

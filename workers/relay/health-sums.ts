@@ -41,6 +41,8 @@ export class HealthSums {
   /** What was sent and not yet answered; null: everything was. */
   #sent: { readonly report: Report; readonly marks: ReadonlyMap<string, Mark> } | null = null;
   readonly #inFlight = new Map<AccountId, number>();
+  /** In use, by name. */
+  readonly #permits = new Set<string>();
 
   /** The name under which this isolate reports. */
   isolate(): string {
@@ -51,6 +53,12 @@ export class HealthSums {
   /** What was seen of the subject and Pool has not answered to. */
   marksOf(name: string): readonly (Mark | undefined)[] {
     return [this.#seen.marks.get(name), this.#sent?.marks.get(name)];
+  }
+
+  /** The accounts that those marks name. */
+  markedAccounts(): ReadonlySet<string> {
+    const marks = [...this.#seen.marks.values(), ...(this.#sent?.marks.values() ?? [])];
+    return accountsOf(marks);
   }
 
   inFlightOf(accountId: AccountId): number {
@@ -105,10 +113,16 @@ export class HealthSums {
     const name = subjectName(mark.subject);
     const before = marks.get(name);
     if (before === undefined && marks.size >= MARKS_MAX) return;
-    marks.set(name, before === undefined ? mark : strongerMark(before, mark));
+    marks.set(name, before !== undefined && isLonger(before, mark) ? before : mark);
+  }
+
+  /** A call begins by this permit: it is in use until a result says otherwise. */
+  usePermit(permit: string): void {
+    this.#permits.add(permit);
   }
 
   addProbe(result: ProbeResult): void {
+    if (result.isRunning !== true) this.#permits.delete(result.permit);
     if (this.#seen.probes.length < PROBES_MAX) this.#seen.probes.push(result);
   }
 
@@ -142,6 +156,7 @@ export class HealthSums {
       probes,
       inFlight: Object.fromEntries(this.#inFlight),
       healthVersion,
+      permits: [...this.#permits],
     };
     this.#sent = { report, marks };
     this.#seen = nothing();
@@ -154,6 +169,13 @@ export class HealthSums {
   }
 }
 
+/** Ids of the accounts that `marks` name. */
+export function accountsOf(marks: readonly Mark[]): ReadonlySet<string> {
+  return new Set(
+    marks.flatMap(({ subject }) => (subject.of === 'provider' ? [] : [subject.accountId])),
+  );
+}
+
 const NO_CALLS = {
   successes: 0,
   failures: 0,
@@ -162,10 +184,19 @@ const NO_CALLS = {
   absorbedNanos: ZERO_NANOS,
 } as const;
 
-/** Of two marks of one subject the one that holds for longer. */
+/**
+ * Of two marks of one subject, both in force, the one to act upon: a cooldown, which nobody passes,
+ * else the one that holds for longer.
+ */
 export function strongerMark(one: Mark, other: Mark): Mark {
+  const isCooling = one.state === 'cooling';
+  if (isCooling !== (other.state === 'cooling')) return isCooling ? one : other;
+  return isLonger(one, other) ? one : other;
+}
+
+function isLonger(one: Mark, other: Mark): boolean {
   const endOf = ({ until }: Mark): number => until ?? Number.POSITIVE_INFINITY;
-  return endOf(one) >= endOf(other) ? one : other;
+  return endOf(one) >= endOf(other);
 }
 
 /** Never beyond what a number can hold: nothing here may fail a journey. */

@@ -1,6 +1,6 @@
-// How the accounts are, as this isolate sees it: what the Pool object has told, and what the isolate
-// has seen itself since. What was seen is reported behind the answers, a failure at once, and in no
-// case waited for by a journey; only a permit is. It chooses no account and judges no answer.
+// How the accounts are, as this isolate sees it: what the Pool object has told, and what it has
+// seen itself since. What was seen is reported behind the answers, a failure at once, and no
+// journey waits for that; only a permit is waited for. It chooses no account, judges no answer.
 
 import type {
   Health,
@@ -21,7 +21,7 @@ import { withinMs } from '../platform/clock';
 import { poolOf } from '../platform/objects';
 import type { Visit } from './journey';
 import type { Called } from './health-sums';
-import { HealthSums, strongerMark } from './health-sums';
+import { accountsOf, HealthSums, strongerMark } from './health-sums';
 
 /** A report that says something which others should know leaves at once, but no more often. */
 const URGENT_EVERY_MS = SECOND_MS;
@@ -36,13 +36,15 @@ const PERMITTED_WITHIN_MS = 300;
 const DENIED_FOR_MS = SECOND_MS;
 const REMEMBERED_MAX = 1_000;
 
+const DENIED: PermitAnswer = { granted: false };
 const NO_LOAD: Load = { inFlight: 0, dayNanos: ZERO_NANOS, monthNanos: ZERO_NANOS };
 
 type Behind = Pick<Visit, 'env' | 'ctx'>;
 
-/** As Pool told last; its marks by subject. */
+/** As Pool told last; its marks by subject: a breaker may be open that also cools down. */
 let held: Health = NO_HEALTH;
-let heldMarks: ReadonlyMap<string, Mark> = new Map();
+let heldMarks: ReadonlyMap<string, readonly Mark[]> = new Map();
+let heldAccounts: ReadonlySet<string> = new Set();
 const sums = new HealthSums();
 /** Unix ms of the last answer that counts, by account. */
 const successes = new Map<AccountId, number>();
@@ -61,16 +63,20 @@ export interface HealthView {
    * over: then it is half open.
    */
   readonly markOf: (subject: Subject) => Mark | null;
+  /** false: nothing holds the account back, and no mark of it need be looked for. */
+  readonly isMarked: (accountId: AccountId) => boolean;
   readonly loadOf: (accountId: AccountId) => Load;
 }
 
 /** The accounts at `now` (Unix ms). */
 export function healthView(now: number): HealthView {
+  const ownAccounts = sums.markedAccounts();
   return {
+    isMarked: (accountId) => heldAccounts.has(accountId) || ownAccounts.has(accountId),
     markOf: (subject) => {
       const name = subjectName(subject);
       let found: Mark | null = null;
-      for (const mark of [...sums.marksOf(name), heldMarks.get(name)]) {
+      for (const mark of [...sums.marksOf(name), ...(heldMarks.get(name) ?? [])]) {
         if (mark === undefined || !isInForce(mark, now)) continue;
         found = found === null ? mark : strongerMark(found, mark);
       }
@@ -97,7 +103,8 @@ export function heldHealthVersion(): number | null {
 export function takeHealth(health: Health | undefined): void {
   if (health === undefined || health.version < held.version) return;
   held = health;
-  heldMarks = new Map(health.marks.map((mark) => [subjectName(mark.subject), mark]));
+  heldAccounts = accountsOf(health.marks);
+  heldMarks = Map.groupBy(health.marks, ({ subject }) => subjectName(subject));
 }
 
 /** A call begins: it runs until `noteEnd`. */
@@ -153,33 +160,42 @@ export function lastSuccessAt(accountId: AccountId): number | null {
   return successes.get(accountId) ?? null;
 }
 
-/** Asks for the right to call. No answer in time is a denial. Never rejects. */
+/**
+ * Asks for the right to call. No answer in time is a denial, and a cooldown that Pool may not have
+ * heard of yet is passed by nobody. Never rejects.
+ */
 export async function askPermit(
-  env: Env,
+  visit: Behind,
   call: Omit<PermitCall, 'isolate'>,
 ): Promise<PermitAnswer> {
+  const { markOf } = healthView(Date.now());
+  if (call.subjects.some((subject) => markOf(subject)?.state === 'cooling')) return DENIED;
   const name = [call.kind, call.accountId, ...call.subjects.map(subjectName)].join('\n');
   const deniedUntil = denials.get(name);
-  if (deniedUntil !== undefined && Date.now() < deniedUntil) return { granted: false };
+  if (deniedUntil !== undefined && Date.now() < deniedUntil) return DENIED;
   try {
-    const asked = poolOf(env).permit({ ...call, isolate: sums.isolate() });
+    const asked = poolOf(visit.env).permit({ ...call, isolate: sums.isolate() });
     const answer = await withinMs(asked, PERMITTED_WITHIN_MS);
     if (answer !== 'late') {
-      if (!answer.granted) remember(denials, name, Date.now() + DENIED_FOR_MS);
+      if (answer.granted) sums.usePermit(answer.permit);
+      else remember(denials, name, Date.now() + DENIED_FOR_MS);
       return answer;
     }
     log('permit-late', { account: call.accountId });
-    asked.then(giveBack, () => undefined);
+    // The request that asked may be over before it comes.
+    visit.ctx.waitUntil(asked.then((late) => giveBack(visit, late)).catch(() => undefined));
   } catch (error) {
     log('permit-lost', { account: call.accountId, error: String(error) });
   }
   remember(denials, name, Date.now() + DENIED_FOR_MS);
-  return { granted: false };
+  return DENIED;
 }
 
-/** It came too late to be used: its place is free again with the next report. */
-function giveBack(answer: PermitAnswer): void {
-  if (answer.granted) sums.addProbe({ permit: answer.permit, isGood: null });
+/** It came too late to be used: its place is free again with a report that leaves soon. */
+function giveBack(visit: Behind, answer: PermitAnswer): void {
+  if (!answer.granted) return;
+  sums.addProbe({ permit: answer.permit, isGood: null });
+  arrange(visit, true);
 }
 
 /** The latest stand last; the oldest is forgotten when there are too many. */

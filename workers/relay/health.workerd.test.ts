@@ -260,14 +260,28 @@ describe('a mark', () => {
     expect(markNow()).toBeNull();
   });
 
-  it('of Pool’s holds beside the isolate’s own, the longer of the two', async () => {
-    const until = NOW + 60_000;
-    isolate.takeHealth(healthOf(5, [markOf({ until })]));
+  it('of Pool’s holds beside the isolate’s own, the longer of the two', () => {
+    const cooling = (until: number) => markOf({ state: 'cooling', until });
+    isolate.takeHealth(healthOf(5, [cooling(NOW + 60_000)]));
     onReport = never;
-    note({ marks: [markOf({ state: 'cooling', until: NOW + 10 })] });
-    expect(markNow()).toEqual(markOf({ until }));
-    note({ marks: [markOf({ state: 'cooling', until: until + 1 })] });
-    expect(markNow()).toMatchObject({ state: 'cooling', until: until + 1 });
+    note({ marks: [cooling(NOW + 10)] });
+    expect(markNow()).toEqual(cooling(NOW + 60_000));
+    note({ marks: [cooling(NOW + 60_001)] });
+    expect(markNow()).toEqual(cooling(NOW + 60_001));
+  });
+
+  it('of a cooldown comes before the breaker of the same family, which stays behind it', async () => {
+    const cooling = markOf({ subject: SUBJECTS.family, state: 'cooling', until: NOW + 1_000 });
+    const open = markOf({ subject: SUBJECTS.family, state: 'open', until: NOW + 30_000 });
+    for (const marks of [
+      [cooling, open],
+      [open, cooling],
+    ]) {
+      isolate.takeHealth(healthOf(5, marks));
+      expect(markNow(SUBJECTS.family)).toEqual(cooling);
+    }
+    await pass(1_000);
+    expect(markNow(SUBJECTS.family)).toEqual(open);
   });
 
   it('is over at its last millisecond; a breaker is then half open', async () => {
@@ -297,17 +311,17 @@ describe('a permit', () => {
     onPermit = async () => ({ granted: true, permit: 'permit-1' });
     note({ counts: 'failure' });
     await pass(0);
-    expect(await isolate.askPermit(env, call)).toEqual({ granted: true, permit: 'permit-1' });
+    expect(await isolate.askPermit(visit, call)).toEqual({ granted: true, permit: 'permit-1' });
     expect(permits).toEqual([{ ...call, isolate: reports[0]?.isolate }]);
   });
 
   it('that is denied is not asked for again within a second, another one is', async () => {
-    for (let tries = 0; tries < 5; tries += 1) await isolate.askPermit(env, call);
+    for (let tries = 0; tries < 5; tries += 1) await isolate.askPermit(visit, call);
     expect(permits).toHaveLength(1);
-    await isolate.askPermit(env, { ...call, kind: 'last-resort' });
+    await isolate.askPermit(visit, { ...call, kind: 'last-resort' });
     expect(permits).toHaveLength(2);
     await pass(1_000);
-    await isolate.askPermit(env, call);
+    await isolate.askPermit(visit, call);
     expect(permits).toHaveLength(3);
   });
 
@@ -317,19 +331,44 @@ describe('a permit', () => {
       new Promise((resolve) => {
         grant = resolve;
       });
-    const asked = isolate.askPermit(env, call);
+    const asked = isolate.askPermit(visit, call);
     await pass(300);
     expect(await asked).toEqual({ granted: false });
+    // The request may be over: what waits for the permit stands behind it.
+    expect(behind).toHaveLength(1);
     grant({ granted: true, permit: 'too-late' });
     await pass(0);
-    note();
-    await pass(5_000);
     expect(reports[0]?.probes).toEqual([{ permit: 'too-late', isGood: null }]);
+  });
+
+  it('is told to be in use from when it came until its call has ended', async () => {
+    onPermit = async () => ({ granted: true, permit: 'permit-1' });
+    await isolate.askPermit(visit, call);
+    note({ counts: 'failure' });
+    await pass(0);
+    note({ probe: { permit: 'permit-1', isGood: true, isRunning: true } });
+    await pass(1_000);
+    isolate.noteEnd(ONE, 'permit-1');
+    note({ counts: 'failure' });
+    await pass(1_000);
+    expect(reports.map(({ permits: used }) => used)).toEqual([['permit-1'], ['permit-1'], []]);
+  });
+
+  it('is not asked for while what it is for cools down, as only this isolate may know', async () => {
+    onPermit = async () => ({ granted: true, permit: 'permit-1' });
+    const cooling = { subject: SUBJECTS.family, state: 'cooling', until: NOW + 9_000 } as const;
+    note({ counts: 'none', marks: [markOf(cooling)] });
+    const subjects = [SUBJECTS.account, SUBJECTS.family];
+    const last = { kind: 'last-resort', accountId: ONE, subjects } as const;
+    expect(await isolate.askPermit(visit, last)).toEqual({ granted: false });
+    expect(permits).toEqual([]);
+    vi.setSystemTime(NOW + 9_000);
+    expect(await isolate.askPermit(visit, last)).toMatchObject({ granted: true });
   });
 
   it('is denied while Pool cannot be reached', async () => {
     onPermit = async () => Promise.reject(new Error('Pool is down'));
-    expect(await isolate.askPermit(env, call)).toEqual({ granted: false });
+    expect(await isolate.askPermit(visit, call)).toEqual({ granted: false });
   });
 });
 

@@ -162,6 +162,22 @@ describe.each([true, false])(
   },
 );
 
+describe('a client that leaves while nobody is called', () => {
+  it('pays nothing: the call before had failed, the next had not begun', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.9);
+    const go = Promise.withResolvers<Response>();
+    const script = vi.fn<Script>(() => go.promise);
+    const request = await running({ whenClientLeaves: 'cancel', script });
+    go.reject(new Error('reset'));
+    await vi.advanceTimersByTimeAsync(10);
+    request.leave();
+    await vi.advanceTimersByTimeAsync(SECOND_MS);
+    const free = { closing: 'client-left', certainty: 'reported', costNanos: 0 };
+    expect(await rowOf(request)).toEqual(free);
+    expect(script).toHaveBeenCalledTimes(1);
+  });
+});
+
 describe.each([
   ['short', { 'content-length': String(DOCUMENT.byteLength) }],
   ['of no known length', {}],

@@ -13,6 +13,11 @@ export function spendRetry(provider: string): boolean {
   return taken !== null;
 }
 
+/** Whether a token of `provider` is left. */
+export function hasRetry(provider: string): boolean {
+  return takeToken(held.get(provider) ?? FULL_TOKENS) !== null;
+}
+
 /** An answer of `provider` earns a part of one. */
 export function earnRetry(provider: string): void {
   const tokens = held.get(provider);

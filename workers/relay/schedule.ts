@@ -126,10 +126,12 @@ export function familyOf({ lease, snapshot }: Journey): {
 /** What the next step depends on besides the accounts. */
 export function circumstancesOf(journey: Journey): Circumstances {
   const now = Date.now();
+  // Where nothing is cached, nothing is lost by moving.
+  const isWorthIt = journey.lease.warm?.cachedTokens !== 0;
   return {
     now,
     random: Math.random(),
-    warm: warmOf(journey, now),
+    warm: isWorthIt ? warmOf(journey, now) : null,
     waitMsMax: Math.min(COOLDOWN_WAIT_MS, journey.lease.waitsForCacheMs ?? COOLDOWN_WAIT_MS),
     canLeaveElsewhere: canLeaveElsewhere(journey),
   };
@@ -145,7 +147,8 @@ export function placeOf(journey: Journey, { account, isElsewhere }: Candidate): 
   if (!canLeaveElsewhere(journey)) return null;
   const region = account.egress ?? journey.snapshot.settings?.egressRegion;
   if (region === undefined) return null;
-  return { env: journey.env, region, shard: egressShardOf(journey.requestId) };
+  const refusedColo = isElsewhere ? (coloOf(journey) ?? '') : '';
+  return { env: journey.env, region, shard: egressShardOf(journey.requestId), refusedColo };
 }
 
 /** Why no account was called at all, with an honest wait. */

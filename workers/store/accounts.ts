@@ -39,6 +39,8 @@ export function putEnvironmentAccount(
     baseUrl,
     ...sealedColumns(credential),
     status,
+    // Whoever sets the environment has said where its credentials go.
+    allowsOtherHost: true,
   };
   const fresh = { group: null, weight: 1, priority: 0, models: null, createdAt: now, version: now };
   return db

@@ -47,7 +47,10 @@ const LOG_COLUMNS = [...LOG_FIXED, ...LOG_KNOWN] as const;
 const IS_NEXT =
   '(SELECT coalesce(max(n), 0) FROM ledger_cursor WHERE wallet_id = ?1) = CAST(?2 AS INTEGER) - 1';
 
-const ADD_ROLLUPS = `${insertFrom('rollups', ROLLUP_COLUMNS)} ${addingTo('rollups', ROLLUP_KEY, { form: 'array' })}`;
+const ADD_ROLLUPS = [
+  insertFrom('rollups', ROLLUP_COLUMNS),
+  addingTo('rollups', ROLLUP_KEY, { form: 'array' }),
+].join(' ');
 
 /** The same lines, for the sums that are made of rollups. */
 const ADD_LATE = lateAdditions(

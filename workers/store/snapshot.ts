@@ -21,7 +21,7 @@ const NAMED: SettingName[] = [
   'header_timeouts',
 ];
 
-/** Accounts, prices, aliases and settings as they now are, under the version in force (0: none yet). */
+/** Accounts, prices, aliases and settings as they are, under the version in force (0: none yet). */
 export async function loadSnapshot(d1: D1Database): Promise<Snapshot> {
   const db = primary(d1);
   // A batch is a transaction: version and content belong together.

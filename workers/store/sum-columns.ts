@@ -1,5 +1,5 @@
-// The columns that sums of requests have in every table that keeps them, and how one row is added to
-// another. It names no table.
+// The columns that sums of requests have in every table that keeps them, and how one row is added
+// to another. It names no table.
 
 /** Tokens by class and money. */
 export const COUNTS = [
@@ -40,7 +40,7 @@ const ADD: Readonly<Record<Form, (old: string, more: string) => string>> = {
     `(SELECT json_group_array(old.value + (${more} ->> old.key)) FROM json_each(${old}) AS old)`,
   object: (old, more) =>
     objectOf(
-      `SELECT key, value FROM json_each(${old}) UNION ALL SELECT key, value FROM json_each(${more})`,
+      [old, more].map((text) => `SELECT key, value FROM json_each(${text})`).join(' UNION ALL '),
     ),
 };
 

@@ -125,7 +125,7 @@ function startOf(column: string, hours: string): string {
   return `${column} - ${column} % (${hours} * ${HOUR_MS})`;
 }
 
-/** Both histograms of an hour of `whole`, summed bucket by bucket, of rows that are alike in `key`. */
+/** Both histograms of an hour of `whole`, bucket by bucket, of rows that are alike in `key`. */
 function histogramsOf(table: string, key: readonly string[]): string {
   const alike = [
     ...key.map((name) => `part.${name} = whole.${name}`),

@@ -1,5 +1,5 @@
-// Sums by hours and days, beside the rollups that Ledger objects bring. That reading by them says the
-// same as reading without is in control/usage/usage.workerd.test.ts.
+// Sums by hours and days, beside the rollups that Ledger objects bring. That reading by them says
+// the same as reading without is in control/usage/usage.workerd.test.ts.
 
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';

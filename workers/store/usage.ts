@@ -1,7 +1,7 @@
-// Sums of what has been used, for any spans of time and any grouping. What is over is read from the
-// sums by hours and days (usage-sums.ts) where they know what is asked for, the ends and the present
-// from the rollups; one user's own are all rollups, found by an index. It adds up in SQL and decides
-// nothing: which spans there are is domain/usage/timeline.ts's.
+// Sums of what has been used, for any spans of time and any grouping. What is over is read from
+// the sums by hours and days (usage-sums.ts) where they know what is asked for, the ends and the
+// present from the rollups; one user's own are all rollups, found by an index. It adds up in SQL
+// and decides nothing: which spans there are is domain/usage/timeline.ts's.
 
 import type { AccountId, KeyId, UserId } from '../domain/ids';
 import type { Closing } from '../domain/ledger/calls';
@@ -157,7 +157,8 @@ function statementOf(question: UsageQuestion, sources: readonly Source[]): strin
       const errors = `sum(${source.errors}) AS errors`;
       const columns = ['piece.value ->> 0 AS span', `${name} AS name`, errors, ...figures];
       const part = partOf(question, source.start);
-      return `${rowsOf(source, [...columns, ...joined].join(', '))} ${isNamed}GROUP BY 1, 2, ${part}`;
+      const rows = rowsOf(source, [...columns, ...joined].join(', '));
+      return `${rows} ${isNamed}GROUP BY 1, 2, ${part}`;
     })
     .join(' UNION ALL ');
   return `${before}${selects}`;

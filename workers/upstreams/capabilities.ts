@@ -1,8 +1,8 @@
 // What a kind of upstream does not take of a request that Anthropic's own API takes: one table.
 // Refused is what changes the answer; left out is only what changes nothing without its field, or
-// is documented as safe to leave out. What the table does not name goes on and is the upstream's to
-// judge: fields and betas come with every release (reference: gateway contract §3; the feature pages
-// of platform.claude.com for each cloud, 2026-11).
+// is documented as safe to leave out. What the table does not name goes on and is the upstream's
+// to judge: fields and betas come with every release (reference: gateway contract §3; the feature
+// pages of platform.claude.com for each cloud, 2026-11).
 
 import type { AccountKind } from '../domain/snapshot';
 
@@ -76,7 +76,7 @@ const BETAS_OF_ANTHROPICS_OWN = [
   'oauth',
 ];
 
-/** Of the beta that Anthropic's API has for all of it, clouds have tool search (docs: tool search). */
+/** Of what this beta allows at Anthropic's API, clouds have tool search (docs: tool search). */
 const TOOL_SEARCH = { 'advanced-tool-use-2025-11-20': 'tool-search-tool-2025-10-19' };
 
 const RUN_BY_ANTHROPIC = ['web_fetch_', 'code_execution_', 'advisor_', 'mcp_toolset'];

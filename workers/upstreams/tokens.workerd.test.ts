@@ -154,7 +154,7 @@ describe.each(MAKERS)('tokens of %s', (_, make) => {
     const account = accountOf(fake);
     const spy = vi.mocked(globalThis.fetch);
     await prepared(fake, account, callOf({ environment: 'production' }));
-    expect(String(spy.mock.calls[0]?.[0])).toMatch(
+    expect(spy.mock.calls[0]?.[0]).toMatch(
       /^https:\/\/(?:api\.anthropic\.com|oauth2\.googleapis\.com|login\.microsoftonline\.com)\//,
     );
     expect(spy.mock.calls[0]?.[1]).toMatchObject({ redirect: 'manual' });

@@ -1,12 +1,15 @@
-// The smallest real call with an account: one token of its own protocol. It tells what came back and
-// judges nothing; admins read it (control/accounts/trial.ts), and so does the cron that probes
+// The smallest real call with an account: one token of its own protocol. It tells what came back
+// and judges nothing; admins read it (control/accounts/trial.ts), and so does the cron that probes
 // accounts which are out (jobs/probe.ts).
 
 import type { PriceRow } from '../domain/pricing/catalogue';
 import type { AccountKind, SnapshotAccount } from '../domain/snapshot';
+import { faultOf } from '../platform/address';
 import type { Config } from '../platform/env';
 import { ForbiddenAddress, upstreamFetch } from '../platform/outbound';
 import { Credential } from '../platform/seal';
+import { textWithin } from './body-text';
+import { originalOf } from './refusals';
 import { upstreamOf } from './registry';
 import type { PrepareFailure, UpstreamCall } from './upstream';
 
@@ -83,6 +86,10 @@ export async function tryUpstream(trial: TrialCall): Promise<TrialAnswer> {
     const nothing = { status: null, headers: new Headers(), text: '' };
     return { ...nothing, failure, url, sentWith, detail, latencyMs: Date.now() - begun };
   };
+  // Before anything is made for it: a room may ask for a token, or fail to read the address.
+  if (faultOf(account.baseUrl, { environment, account }) !== null) {
+    return failed('address-not-allowed');
+  }
   try {
     const upstream = upstreamOf(account.kind);
     const call = callOf(trial, begun);
@@ -93,7 +100,8 @@ export async function tryUpstream(trial: TrialCall): Promise<TrialAnswer> {
     const came = await upstreamFetch({ ...prepared.value, signal }, environment, { account });
     const response = await upstream.translate(came, call);
     const { status, headers } = response;
-    const text = await textOf(response);
+    // Admins read what the vendor itself said, where clients are told something else.
+    const text = originalOf(response) ?? (await textWithin(response, BODY_BYTES_MAX));
     const failure = status >= 300 && status < 400 ? 'redirect' : null;
     const latencyMs = Date.now() - begun;
     return { status, failure, headers, text, url, sentWith, detail: null, latencyMs };
@@ -129,18 +137,6 @@ function failureOf(error: unknown): TrialFailure {
   if (error instanceof ForbiddenAddress) return 'address-not-allowed';
   const isTimeout = error instanceof Error && error.name === 'TimeoutError';
   return isTimeout ? 'timeout' : 'unreachable';
-}
-
-async function textOf({ body }: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = '';
-  let byteLength = 0;
-  for await (const bytes of body ?? []) {
-    byteLength += bytes.byteLength;
-    text += decoder.decode(bytes, { stream: true });
-    if (byteLength > BODY_BYTES_MAX) break;
-  }
-  return text + decoder.decode();
 }
 
 /** The cheapest of the models that the account serves; null: there is no price at all. */

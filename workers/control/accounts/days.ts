@@ -56,7 +56,7 @@ export async function reportDays(
     readAccountDays(env.DB, range, accountId),
   ]);
   const cells = new Map<string, Cell>();
-  for (const { span, name, times: _t, ...figures } of usage) {
+  for (const { span, name, times: _, ...figures } of usage) {
     // Requests that came to no account have none.
     const startsAt = spans[span]?.startsAt;
     if (name === '' || startsAt === undefined) continue;

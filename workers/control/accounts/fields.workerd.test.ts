@@ -261,7 +261,8 @@ describe('an account of a cloud', () => {
     const moved = await change({ region: 'us-west-2' });
     expect(moved.baseUrl).toBe('https://bedrock-runtime.us-west-2.amazonaws.com');
     const baseUrl = 'https://bedrock.proxy.example.com';
-    await change({ baseUrl, allowsOtherHost: true });
+    const { credential } = NEW;
+    await change({ baseUrl, allowsOtherHost: true, credential });
     expect(await change({ region: 'eu-west-1' })).toMatchObject({ baseUrl, region: 'eu-west-1' });
     const bare = await admin.call('PATCH', `/admin/accounts/${id}`, { body: { region: null } });
     expect(bare.status).toBe(400);

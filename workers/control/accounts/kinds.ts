@@ -1,5 +1,6 @@
 // What accounts of a kind need and take beside what all have, and where they are called when nobody
-// says where (reference: Anthropic wire facts §8). Whether an address may be called at all is address.ts's to say.
+// says where (reference: Anthropic wire facts §8). Whether an address may be called at all is
+// address.ts's to say.
 
 import type { AccountKind } from '../../domain/snapshot';
 

@@ -8,6 +8,7 @@ import { shown } from './shown';
 import { readStandings, resetStanding, standingIn } from './state';
 import { tryAccount } from './trial';
 import { commit } from '../commit';
+import { accountDays } from '../contract/account-days';
 import type { AccountWithState } from '../contract/account-fields';
 import { accounts } from '../contract/accounts';
 import type { Endpoint } from '../contract/endpoint';
@@ -52,12 +53,12 @@ export const ACCOUNT_ROUTES: readonly Route[] = [
     return ok({ body: { items: told } });
   }),
   // Before what an id would stand for.
-  on(accounts.allDays, async (visit) => {
+  on(accountDays.allDays, async (visit) => {
     const range = daysAsked(visit.query, visit.now);
     if (!range.ok) return range;
     return ok({ body: await reportDays(visit, range.value, visit.query.accountId ?? null) });
   }),
-  on(accounts.days, async (visit) => {
+  on(accountDays.days, async (visit) => {
     const found = await accountOf(visit);
     if (!found.ok) return found;
     const range = daysAsked(visit.query, visit.now);

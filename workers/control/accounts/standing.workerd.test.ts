@@ -148,13 +148,15 @@ describe('how an account stands', () => {
     const failing = async () => Promise.reject(new Error('overloaded'));
     const bindings = withPool({ states: failing, reset: failing });
     const response = await admin.call('POST', `/admin/accounts/${id}/reset`, { bindings });
-    expect([response.status, await codeOf(response)]).toEqual([503, 'busy']);
+    expect([response.status, await codeOf(response)]).toEqual([503, 'busy-pool']);
     const nobody = '/admin/accounts/acc_1111111111111111111111/reset';
     expect((await admin.call('POST', nobody)).status).toBe(404);
   });
 });
 
 const DAY_MS = 86_400_000;
+/** Of an account that was deleted. */
+const GONE = 'acc_1111111111111111111111';
 const FIRST = Date.UTC(2025, 4, 10);
 
 interface Usage {
@@ -195,7 +197,7 @@ describe('the days of accounts', () => {
       { slot: FIRST + 5 * DAY_MS, accountId: one.id, costNanos: 1 },
     );
     await lose(FIRST, one.id, [3, 900, 2, 40, 6_500]);
-    await lose(FIRST + DAY_MS, 'acc_gone', [0, 0, 1, 8, 0]);
+    await lose(FIRST + DAY_MS, GONE, [0, 0, 1, 8, 0]);
     const range = `from=${FIRST + 5}&to=${FIRST + DAY_MS + 5}`;
     const days = await read<AccountDays>(await admin.call('GET', `/admin/accounts/days?${range}`));
     expect([days.from, days.to]).toEqual([FIRST, FIRST + 2 * DAY_MS]);
@@ -203,19 +205,38 @@ describe('the days of accounts', () => {
     expect(days.items).toEqual([
       expect.objectContaining({ day: '2025-05-11', name: 'Other', cacheHitShare: 0 }),
       expect.objectContaining({
-        ...{ day: '2025-05-11', accountId: 'acc_gone', name: null, requests: 0 },
-        ...{ absorbedAttempts: 1, absorbedNanos: 8, cacheHitShare: null },
+        accountId: GONE,
+        name: null,
+        requests: 0,
+        absorbedAttempts: 1,
+        absorbedNanos: 8,
+        cacheHitShare: null,
       }),
       {
-        ...{ day: '2025-05-10', accountId: one.id, name: 'One', requests: 2, failures: 1 },
+        day: '2025-05-10',
+        accountId: one.id,
+        name: 'One',
+        requests: 2,
+        failures: 1,
         tokens: { ...tokens, output: 0, webSearches: 0 },
-        ...{ cacheHitShare: 0.9, costNanos: 7_000, accountNanos: 6_500, moves: 3 },
-        ...{ movedNanos: 900, absorbedAttempts: 2, absorbedNanos: 40 },
+        cacheHitShare: 0.9,
+        costNanos: 7_000,
+        accountNanos: 6_500,
+        moves: 3,
+        movedNanos: 900,
+        absorbedAttempts: 2,
+        absorbedNanos: 40,
       },
     ]);
     expect(days.totals).toMatchObject({
-      ...{ requests: 3, failures: 1, costNanos: 7_050, moves: 3, movedNanos: 900 },
-      ...{ absorbedNanos: 48, accountNanos: 6_500, cacheHitShare: 0.8889 },
+      requests: 3,
+      failures: 1,
+      costNanos: 7_050,
+      moves: 3,
+      movedNanos: 900,
+      absorbedNanos: 48,
+      accountNanos: 6_500,
+      cacheHitShare: 0.8889,
     });
     const own = await read<AccountDays>(
       await admin.call('GET', `/admin/accounts/${one.id}/days?${range}`),

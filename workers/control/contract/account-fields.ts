@@ -2,6 +2,7 @@
 // What a kind needs and takes of it is ../accounts/kinds.ts's to say.
 
 import * as z from 'zod/mini';
+import { isCloudName } from '../../domain/outbound/official-hosts';
 import { REGIONS } from '../../domain/region';
 import { ACCOUNT_KINDS } from '../../domain/snapshot';
 import { id, instant, label, nanos, positiveNanos, timeZone } from './fields';
@@ -24,7 +25,9 @@ const kind = z.enum(ACCOUNT_KINDS);
 export const accountStatus = z.enum(['active', 'draining', 'disabled']);
 export const modelName = z.string().check(z.regex(/^[\x21-\x7e]{1,200}$/));
 /** A part of an address. */
-const place = z.string().check(z.regex(/^[a-z0-9-]{1,63}$/));
+const place = z
+  .string()
+  .check(z.refine(isCloudName, { error: 'must be lower-case letters, digits and hyphens' }));
 const workspace = z.string().check(z.regex(/^[\w-]{1,100}$/));
 
 const groupNames = z

@@ -3,7 +3,6 @@
 
 import * as z from 'zod/mini';
 import { ACCOUNT_KINDS } from '../../domain/snapshot';
-import { accountDays } from './account-days';
 import { account, accountWithState, credential, modelName, settable } from './account-fields';
 import { endpoint, reads, writes } from './endpoint';
 import { id, label } from './fields';
@@ -60,7 +59,6 @@ export const accounts = {
     summary: 'Lists upstream accounts and how they stand, the oldest first.',
     answer: z.strictObject({ items: z.array(accountWithState) }),
   }),
-  ...accountDays,
   create: endpoint({
     name: 'admin.accounts.create',
     method: 'POST',

@@ -126,11 +126,11 @@ export const requestDetail = z.strictObject({
       absorbedNanos: z.nullable(nanos),
     }),
   ),
-  /** Of the cost, what writing into a cache came to that could have been read at another account. */
+  /** Of the cost, what was written into a cache and could have been read at another account. */
   movedNanos: nanos,
-  /** The account that could have been read at: its name, to admins alone; null: no move cost anything. */
+  /** The name of that account, to admins alone; null: no move cost anything. */
   movedFrom: z.nullable(z.string()),
-  /** What the account is said to cost; null: as much as the user pays, or not known. To admins alone. */
+  /** What the account is said to cost, to admins alone; null: what the user pays. */
   accountNanos: z.nullable(nanos),
   cost,
   /** The first closing, which stands in the statement; null: it runs. */

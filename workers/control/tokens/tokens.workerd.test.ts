@@ -130,6 +130,26 @@ describe('making a key', () => {
     },
   );
 
+  it('is bound to groups of accounts, and to no others than its user is', async () => {
+    const who = await newPerson();
+    const [admin, limits] = [await newPerson({ role: 'admin' }), { groups: ['team', 'night'] }];
+    const bound = await admin.call('PATCH', `/admin/users/${who.userId}`, { body: { limits } });
+    expect(await read(bound)).toMatchObject({ limits });
+    const make = async (groups: readonly string[]) =>
+      who.call('POST', '/api/tokens', { body: { name: 'n', limits: { groups } } });
+    const { token } = await read<{ token: Token }>(await make(['night']), 201);
+    expect(token.limits).toEqual({ groups: ['night'] });
+    const path = `/api/tokens/${token.id}`;
+    for (const groups of [['other'], ['night', 'other']]) {
+      const made = await make(groups);
+      expect([made.status, await codeOf(made)]).toEqual([403, 'beyond-own-rights']);
+      const changed = await who.call('PATCH', path, { body: { limits: { groups } } });
+      expect([changed.status, await codeOf(changed)]).toEqual([403, 'beyond-own-rights']);
+    }
+    expect(await read(await who.call('GET', path))).toMatchObject({ limits: token.limits });
+    expect((await make([])).status).toBe(400);
+  });
+
   it('never goes beyond what its user may do', async () => {
     const who = await newPerson();
     await limit(who, { concurrency: 2, budgets: [{ period: 'day', limitNanos: 5 }] });

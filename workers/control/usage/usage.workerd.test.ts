@@ -131,7 +131,7 @@ beforeEach(async () => {
 });
 
 describe('usage of all', () => {
-  it('comes to the same totals by every grouping, granularity, zone and cut of the range', async () => {
+  it('is the same by every grouping, zone and cut, however far it is summed up', async () => {
     const rows = fc.uniqueArray(sums, {
       minLength: 1,
       maxLength: 60,

@@ -127,8 +127,8 @@ export interface ProbeEnd {
 
 /**
  * With a probe that has ended at `now` (Unix ms). The last good one closes it; a bad one opens it
- * anew. One that went early, as the last resort: good, it begins the probes at once; bad, it changes
- * nothing.
+ * anew. One that went early, as the last resort: good, it begins the probes at once; bad, it
+ * changes nothing.
  */
 export function withProbeEnd(breaker: Breaker, end: ProbeEnd, now: number): Breaker {
   const { opening } = breaker;

@@ -1,6 +1,6 @@
-// The words between isolates and the Pool object about how accounts are: what each isolate has seen,
-// what holds an account back, and who may call it all the same. Across a deploy an old Worker may
-// speak to a new object: fields are only ever added, and added ones are optional.
+// The words between isolates and the Pool object about how accounts are: what each isolate has
+// seen, what holds an account back, and who may call it all the same. Across a deploy an old Worker
+// may speak to a new object: fields are only ever added, and added ones are optional.
 
 import type { AccountId } from '../ids';
 import type { Nanos } from '../money';
@@ -107,6 +107,8 @@ export interface Report {
   /** Calls that run now, by account id; absolute, forgotten when the isolate is silent. */
   readonly inFlight: Readonly<Record<string, number>>;
   readonly healthVersion: number | null;
+  /** Permits that are in use; absent: not told, by an isolate of before. */
+  readonly permits?: readonly string[];
 }
 
 export interface ReportAnswer {
@@ -149,15 +151,12 @@ export interface SpendCall {
   readonly asOf: number;
   /** What is counted of accounts that are not among them stays as it is. */
   readonly sums: readonly SpendSum[];
-  /** Whether the sums tell of the month too: those of the day are asked for more often. */
-  readonly hasMonths: boolean;
 }
 
 export interface SpendSum {
   readonly accountId: AccountId;
-  /** Since midnight UTC; attempts that nobody paid for are not in it. */
+  /** Since midnight, and since the month began (UTC); attempts that nobody paid for included. */
   readonly dayNanos: Nanos;
-  /** Since the month began (UTC); not looked at where the call has no months. */
   readonly monthNanos: Nanos;
 }
 

@@ -201,6 +201,19 @@ describe('a slot', () => {
     expect(ask(slot, now + PERMIT_LOST_MS + 2_000)).not.toBeNull();
   });
 
+  it('is not kept by an isolate that lives and does not know of it', () => {
+    know({ isHard: true, maxConcurrency: 1 });
+    const lost = ask(slot);
+    let now = NOW;
+    for (; now <= NOW + PERMIT_LOST_MS + 2_000; now += 5_000) tell({ permits: [] }, now);
+    const known = ask(slot, now);
+    expect([lost === null, known === null]).toEqual([false, false]);
+    const permits = known === null ? [] : [known];
+    const end = now + 5 * PERMIT_LOST_MS;
+    for (; now <= end; now += 5_000) tell({ permits }, now);
+    expect(ask(slot, now)).toBeNull();
+  });
+
   it.each(['dailyCapNanos', 'monthlyCapNanos'] as const)(
     'leaves what the calls under way may cost below %s',
     (cap) => {

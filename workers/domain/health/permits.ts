@@ -4,7 +4,7 @@
 
 import { mayProbe, phaseOf, withProbe, withProbeEnd } from '../breaker/breaker';
 import { subjectName } from './calls';
-import type { PermitAnswer, PermitCall, ProbeResult, Subject } from './calls';
+import type { PermitAnswer, PermitCall, ProbeResult, Report, Subject } from './calls';
 import { ZERO_NANOS } from '../money';
 import { SECOND_MS } from '../time';
 import { clearMark } from './marks';
@@ -32,8 +32,8 @@ const DENIED: PermitAnswer = { granted: false };
 type Passage = Pick<Permit, 'probes' | 'marks'>;
 
 /**
- * Decides over `call` at `now` (Unix ms); `id` names the permit if it is given. A cooldown is waited
- * out by everybody. What holds nothing back any more lets everybody through.
+ * Decides over `call` at `now` (Unix ms); `id` names the permit if it is given. A cooldown is
+ * waited out by everybody. What holds nothing back any more lets everybody through.
  */
 export function permit(
   state: HealthState,
@@ -150,12 +150,16 @@ function endProbe(
   if (breaker.opening?.until !== wasUntil) touch(state, now);
 }
 
-/** The isolate lives: its slots do. */
-export function hearIsolate(state: HealthState, isolate: string, now: number): void {
+/** The isolate lives: its slots do, but for those that it does not know to have been given. */
+export function hearIsolate(
+  state: HealthState,
+  { isolate, permits }: Pick<Report, 'isolate' | 'permits'>,
+  now: number,
+): void {
+  const used = permits === undefined ? null : new Set(permits);
   for (const [id, held] of state.permits) {
-    if (held.isolate === isolate && held.slotNanos !== null) {
-      state.permits.set(id, { ...held, heardAt: now });
-    }
+    if (held.isolate !== isolate || held.slotNanos === null) continue;
+    if (used === null || used.has(id)) state.permits.set(id, { ...held, heardAt: now });
   }
 }
 

@@ -33,13 +33,14 @@ export function takeReport(state: HealthState, report: Report, now: number): voi
 }
 
 /** The latest heard stands last. */
-function hear(state: HealthState, { isolate, n, inFlight }: Report, now: number): void {
+function hear(state: HealthState, report: Report, now: number): void {
+  const { isolate, n, inFlight } = report;
   const { isolates } = state;
   isolates.delete(isolate);
   const [silent] = isolates.keys();
   if (isolates.size >= ISOLATES_MAX && silent !== undefined) isolates.delete(silent);
   isolates.set(isolate, { n, heardAt: now, inFlight });
-  hearIsolate(state, isolate, now);
+  hearIsolate(state, report, now);
 }
 
 /** An overload is its provider's alone; a failure its account's alone. */
@@ -48,8 +49,8 @@ function takeTally(state: HealthState, tally: Tally, now: number): void {
   if (!isKnownAccount(state, accountId)) return;
   count(state, { of: 'family', accountId, family }, { good, bad: failures, now });
   count(state, { of: 'provider', provider, model }, { good, bad: overloads, now });
-  if (tally.costNanos > ZERO_NANOS || tally.absorbedNanos > ZERO_NANOS) {
-    state.spend.set(accountId, withCost(state.spend.get(accountId), tally, now));
+  if (tally.costNanos > ZERO_NANOS) {
+    state.spend.set(accountId, withCost(state.spend.get(accountId), tally.costNanos, now));
   }
 }
 
@@ -69,11 +70,11 @@ function count(
 
 /** Corrects what accounts have cost by D1's sums. `now` in Unix ms. */
 export function takeSums(state: HealthState, call: SpendCall, now: number): void {
-  const { asOf, hasMonths } = call;
+  const { asOf } = call;
   for (const sum of call.sums) {
     const { accountId } = sum;
     if (!isKnownAccount(state, accountId)) continue;
     const before = state.spend.get(accountId);
-    state.spend.set(accountId, correctedBy(before, sum, { asOf, hasMonths, now }));
+    state.spend.set(accountId, correctedBy(before, sum, { asOf, now }));
   }
 }

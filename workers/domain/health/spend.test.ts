@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { NOW } from '../../../tests/support/ledger';
 import type { Nanos } from '../money';
-import { nanos, ZERO_NANOS } from '../money';
+import { nanos } from '../money';
 import { HOUR_MS, MINUTE_MS } from '../time';
 import type { Spend } from './spend';
 import { correctedBy, spentAt, withCost } from './spend';
@@ -11,11 +11,9 @@ const DAY_MS = 24 * HOUR_MS;
 const MIDNIGHT = NOW + 12 * HOUR_MS;
 const NEXT_MONTH = Date.UTC(2035, 11, 1);
 
-function spent(...costs: readonly (readonly [at: number, nanos: number, absorbed?: number])[]) {
+function spent(...costs: readonly (readonly [at: number, nanos: number])[]) {
   let spend: Spend | undefined;
-  for (const [at, cost, absorbed = 0] of costs) {
-    spend = withCost(spend, { costNanos: nanos(cost), absorbedNanos: nanos(absorbed) }, at);
-  }
+  for (const [at, cost] of costs) spend = withCost(spend, nanos(cost), at);
   return spend;
 }
 
@@ -26,13 +24,11 @@ function figures(spend: Spend | undefined, now: number): readonly [Nanos, Nanos]
 
 function corrected(
   spend: Spend | undefined,
-  sums: { readonly day: number; readonly month?: number },
+  { day, month }: { readonly day: number; readonly month: number },
   { asOf = NOW, now = NOW } = {},
 ): readonly [Nanos, Nanos] {
-  const { day, month } = sums;
-  const given = { dayNanos: nanos(day), monthNanos: nanos(month ?? 0) };
-  const hasMonths = month !== undefined;
-  return figures(correctedBy(spend, given, { asOf, hasMonths, now }), now);
+  const sums = { dayNanos: nanos(day), monthNanos: nanos(month) };
+  return figures(correctedBy(spend, sums, { asOf, now }), now);
 }
 
 describe('what an account has cost', () => {
@@ -70,17 +66,6 @@ describe('the sums of D1', () => {
     expect(corrected(spend, { day: 100, month: 500 }, { asOf: NOW, now })).toEqual([139, 539]);
   });
 
-  it('do not hold what nobody paid for, which stays counted', () => {
-    const spend = spent([NOW - 10 * MINUTE_MS, 100, 60]);
-    expect(corrected(spend, { day: 40, month: 40 })).toEqual([100, 100]);
-  });
-
-  it('of the day alone move the month by as much', () => {
-    const spend = spent([NOW - DAY_MS, 1_000], [NOW - HOUR_MS, 100]);
-    expect(corrected(spend, { day: 150 })).toEqual([150, 1_150]);
-    expect(corrected(spend, { day: 60 })).toEqual([60, 1_060]);
-  });
-
   it('of another day change nothing', () => {
     const spend = spent([NOW, 5]);
     expect(corrected(spend, { day: 99, month: 99 }, { asOf: NOW - DAY_MS })).toEqual([5, 5]);
@@ -91,8 +76,7 @@ describe('a part of it', () => {
   it('is kept for four minutes only, however many reports come', () => {
     let spend: Spend | undefined;
     for (let ms = 0; ms < HOUR_MS; ms += 5_000) {
-      const cost = { costNanos: nanos(1), absorbedNanos: ZERO_NANOS };
-      spend = withCost(spend, cost, NOW + ms);
+      spend = withCost(spend, nanos(1), NOW + ms);
     }
     expect(spend?.recent).toHaveLength(8);
     expect(figures(spend, NOW + HOUR_MS)).toEqual([720, 720]);

@@ -17,12 +17,9 @@ export interface Spend {
   /** Number of the UTC day. */
   readonly day: number;
   readonly dayNanos: Nanos;
-  /** The part that no user paid: D1's sums do not hold it. */
-  readonly dayAbsorbedNanos: Nanos;
   readonly month: string;
   readonly monthNanos: Nanos;
-  readonly monthAbsorbedNanos: Nanos;
-  /** What was told lately and was paid: the number of the half minute, and how much. */
+  /** What was told lately: the number of the half minute, and how much. */
   readonly recent: readonly (readonly [at: number, nanos: number])[];
 }
 
@@ -31,10 +28,8 @@ function unspent(now: number): Spend {
   return {
     day: Math.floor(now / DAY_MS),
     dayNanos: ZERO_NANOS,
-    dayAbsorbedNanos: ZERO_NANOS,
     month: new Date(now).toISOString().slice(0, 7),
     monthNanos: ZERO_NANOS,
-    monthAbsorbedNanos: ZERO_NANOS,
     recent: [],
   };
 }
@@ -44,50 +39,39 @@ export function spentAt(spend: Spend | undefined, now: number): Spend {
   const fresh = unspent(now);
   if (spend === undefined || spend.month !== fresh.month) return fresh;
   if (spend.day === fresh.day) return spend;
-  const { monthNanos, monthAbsorbedNanos, recent } = spend;
-  return { ...fresh, monthNanos, monthAbsorbedNanos, recent };
+  const { monthNanos, recent } = spend;
+  return { ...fresh, monthNanos, recent };
 }
 
-/** With a cost that was told at `now` (Unix ms); `absorbedNanos` is a part of `costNanos`. */
-export function withCost(
-  spend: Spend | undefined,
-  { costNanos, absorbedNanos }: { readonly costNanos: Nanos; readonly absorbedNanos: Nanos },
-  now: number,
-): Spend {
+/** With a cost that was told at `now` (Unix ms). */
+export function withCost(spend: Spend | undefined, costNanos: Nanos, now: number): Spend {
   const before = spentAt(spend, now);
   const part = Math.floor(now / PART_MS);
-  const paid = costNanos - absorbedNanos;
   const kept = before.recent.filter(([at]) => at !== part && at > part - PARTS_KEPT);
   const [, same = 0] = before.recent.find(([at]) => at === part) ?? [];
   return {
     ...before,
     dayNanos: sum(before.dayNanos, costNanos),
-    dayAbsorbedNanos: sum(before.dayAbsorbedNanos, absorbedNanos),
     monthNanos: sum(before.monthNanos, costNanos),
-    monthAbsorbedNanos: sum(before.monthAbsorbedNanos, absorbedNanos),
-    recent: [...kept, [part, same + paid]],
+    recent: [...kept, [part, same + costNanos]],
   };
 }
 
 /**
  * Corrected by what D1 says as of `asOf`, with what came since or may have come too late for it;
- * rather too high. Sums of another day change nothing; the month follows the day where `hasMonths`
- * is false.
+ * rather too high. Sums of another day change nothing.
  */
 export function correctedBy(
   spend: Spend | undefined,
   sums: Pick<SpendSum, 'dayNanos' | 'monthNanos'>,
-  { asOf, hasMonths, now }: Readonly<{ asOf: number; hasMonths: boolean; now: number }>,
+  { asOf, now }: { readonly asOf: number; readonly now: number },
 ): Spend {
   const before = spentAt(spend, now);
   if (Math.floor(asOf / DAY_MS) !== before.day) return before;
   const since = Math.floor((asOf - LATE_MS) / PART_MS);
-  const late = before.recent.reduce((total, [at, paid]) => total + (at >= since ? paid : 0), 0);
-  const dayNanos = sum(sums.dayNanos, before.dayAbsorbedNanos, late);
-  const monthNanos = hasMonths
-    ? sum(sums.monthNanos, before.monthAbsorbedNanos, late)
-    : sum(before.monthNanos, dayNanos - before.dayNanos);
-  return { ...before, dayNanos, monthNanos: nanos(Math.max(monthNanos, dayNanos)) };
+  const late = before.recent.reduce((total, [at, told]) => total + (at >= since ? told : 0), 0);
+  const dayNanos = sum(sums.dayNanos, late);
+  return { ...before, dayNanos, monthNanos: sum(sums.monthNanos, late) };
 }
 
 /** Never below nothing, never beyond what a number can hold. */

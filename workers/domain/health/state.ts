@@ -1,6 +1,6 @@
 // What the Pool object knows of the accounts' health, and the bounds of it. A fold of reports,
-// permits and instants, in memory; what must outlive the object is named in kept.ts. It is filled by
-// report.ts and permits.ts and told by view.ts.
+// permits and instants, in memory; what must outlive the object is named in kept.ts. It is filled
+// by report.ts and permits.ts and told by view.ts.
 
 import type { Breaker } from '../breaker/breaker';
 import { isIdle } from '../breaker/breaker';

@@ -122,7 +122,7 @@ export interface Lease {
   readonly whenClientLeaves?: WhenClientLeaves;
   /** Of a request that names no model: which ones the key may use; absent: all. */
   readonly models?: ModelRules;
-  /** The account that holds what the body names (containers, files, …); absent: it names nothing. */
+  /** The account that holds what the body names (containers, files, …); absent: it names none. */
   readonly owner?: AccountId;
   /** Who answered this conversation last, while its prompt cache may be warm; absent: nobody. */
   readonly warm?: WarmAccount;
@@ -136,7 +136,7 @@ export interface WarmAccount {
   readonly accountId: AccountId;
   /** Unix ms. */
   readonly until: number;
-  /** How much of the last prompt is in the cache: 0, and moving costs nothing. Absent: not known. */
+  /** How much of the last prompt is cached; 0: moving costs nothing. Absent: not known. */
   readonly cachedTokens?: number;
 }
 

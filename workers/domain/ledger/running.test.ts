@@ -76,6 +76,12 @@ describe('a sign of life', () => {
     });
   });
 
+  it('does not shorten the lease when the clock went back', () => {
+    const longer = { ...running(), leaseUntil: LATER + 2 * MINUTE_MS };
+    const after = rowAfterProgress(longer, progressCall(REQUEST, { n: 3 }), LATER);
+    expect(after).toMatchObject({ leaseUntil: LATER + 2 * MINUTE_MS });
+  });
+
   it('puts the reported input in the place of its bound', () => {
     const call = progressCall(REQUEST, { inputNanos: nanos(7) });
     const { inputNanos, inputReported } =

@@ -172,7 +172,9 @@ function put(shelf: Shelf, thing: Thing): void {
     order.splice(placeOf(order, known), 1);
     shelf.characters -= thing.id.length;
   }
-  order.splice(placeOf(order, thing), 0, thing);
+  const place = placeOf(order, thing);
+  if (place === order.length) order.push(thing);
+  else order.splice(place, 0, thing);
   byId.set(thing.id, thing);
   shelf.characters += thing.id.length;
   while (order.length > most || shelf.characters > most * CHARACTERS_PER_ID) {

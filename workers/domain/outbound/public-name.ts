@@ -11,10 +11,12 @@ const TOP_LABEL = /^(?:[a-z]{2,63}|xn--[a-z0-9-]{0,58}[a-z0-9])$/;
  * Top labels that lead nowhere public: RFC 6761, 6762, 7686, 8375 and 9476, ICANN's `internal`, and
  * those that networks use among themselves.
  */
-const PRIVATE_TOP_LABELS: ReadonlySet<string> = new Set([
-  ...['alt', 'arpa', 'example', 'invalid', 'local', 'localhost', 'onion', 'test'],
-  ...['corp', 'home', 'internal', 'intranet', 'lan', 'localdomain', 'mail', 'private'],
-]);
+const PRIVATE_TOP_LABELS: ReadonlySet<string> = new Set(
+  (
+    'alt arpa example invalid local localhost onion test ' +
+    'corp home internal intranet lan localdomain mail private svc'
+  ).split(' '),
+);
 
 /** First labels under which clouds hand out credentials to whoever asks from inside. */
 const METADATA_LABELS: ReadonlySet<string> = new Set(['metadata', 'instance-data']);

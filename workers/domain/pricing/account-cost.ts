@@ -14,7 +14,7 @@ export interface AccountTerms {
   readonly ownPrices: readonly PriceRow[];
 }
 
-/** Exact, rounded up once; null: as much as the user pays, for the account has no terms of its own. */
+/** Exact, rounded up once; null: what the user pays, for it has no terms of its own. */
 export function accountCost(
   usage: Usage,
   context: PricingContext,
@@ -23,10 +23,11 @@ export function accountCost(
   const [numerator, denominator] = costFactor;
   if (ownPrices.length === 0 && numerator === denominator) return null;
   const { catalogue, at } = context;
-  // Rows of its own come first; a model without one keeps that of the list.
-  const owned = new Set(ownPrices.map(({ model }) => model));
-  const rows = [...ownPrices, ...catalogue.rows.filter(({ model }) => !owned.has(model))];
-  const ownAsked = findPrice({ ...catalogue, rows: ownPrices }, context.asked.model, at);
+  const own = ownPrices.filter(({ effectiveFrom }) => effectiveFrom <= at);
+  // A model without a row of its own keeps that of the list.
+  const owned = new Set(own.map(({ model }) => model));
+  const rows = [...own, ...catalogue.rows.filter(({ model }) => !owned.has(model))];
+  const ownAsked = findPrice({ ...catalogue, rows: own }, context.asked.model, at);
   const asked = ownAsked ?? context.asked;
   const picos = pricePicos(usage, { asked, catalogue: { ...catalogue, rows }, at });
   return nanosOf({

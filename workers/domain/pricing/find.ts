@@ -8,8 +8,8 @@ const MODEL_CHARACTERS_MAX = 200;
 const NAME = /^[\x21-\x7e]+$/;
 
 /**
- * Platform spellings around a model id: Bedrock's `us.anthropic.`, `-v1:0` and `-v1`, Google Cloud's
- * `@20250929`, the dated ids' `-20250929`, and Claude Code's `[1m]`.
+ * Platform spellings around a model id: Bedrock's `us.anthropic.`, `-v1:0` and `-v1`, Google
+ * Cloud's `@20250929`, the dated ids' `-20250929`, and Claude Code's `[1m]`.
  */
 const PLATFORM_FORM =
   /^(?:(?:(?:us|us-gov|eu|jp|au|apac|global)\.)?anthropic\.)?(.*?)(?:-v1|-v[12]:0)?(?:\[1m\])?$/;

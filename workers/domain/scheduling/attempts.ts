@@ -33,7 +33,7 @@ export interface Attempts {
   readonly excusedMs: number;
   readonly hasTimedOut: boolean;
   readonly hasWaited: boolean;
-  /** Accounts whose permit was refused: not asked for again. */
+  /** Accounts whose permit was refused, or a token for them: not asked for again. */
   readonly denied: readonly AccountId[];
 }
 
@@ -216,7 +216,7 @@ export function afterWait(state: Attempts, waitedMs: number): Attempts {
   return { ...state, hasWaited: true, excusedMs: state.excusedMs + waitedMs };
 }
 
-/** After a permit that was not given. */
+/** After a permit that was not given, or without a retry token to call with. */
 export function afterDenial(state: Attempts, accountId: AccountId): Attempts {
   return { ...state, denied: [...state.denied, accountId] };
 }

@@ -96,15 +96,15 @@ export function choose(accounts: readonly SnapshotAccount[], asked: Asked, views
   return { candidates, absent };
 }
 
-/** Weight 0 takes no conversation by choice; where an account's own is asked for, it still serves. */
+/** Weight 0 takes no conversation by choice; it still serves those that are its own. */
 function ranked(tag: string, tier: readonly SnapshotAccount[]): readonly SnapshotAccount[] {
   return [...rank(tag, tier), ...tier.filter(({ weight }) => weight <= 0)];
 }
 
 /**
- * A conversation stays with the account that answered it last: going back to a first choice that has
- * recovered would lose the cache a second time. Where that account is not to be had, those that
- * share its cache are next. Within a tier only: a tier is an admin's word.
+ * A conversation stays with the account that answered it last: going back to a first choice that
+ * has recovered would lose the cache a second time. Where that account is not to be had, those
+ * that share its cache are next. Within a tier only: a tier is an admin's word.
  */
 function warmFirst(
   tier: readonly SnapshotAccount[],
@@ -139,8 +139,8 @@ function absenceOf(account: SnapshotAccount, asked: Asked, views: Views): Absenc
 }
 
 /**
- * Soft: counted some seconds late. Where limits are exact a slot is asked for instead; a cap that was
- * reached stays so until its day or month ends, so there is no need to ask for that.
+ * Soft: counted some seconds late. Where limits are exact a slot is asked for instead; a cap that
+ * was reached stays so until its day or month ends, so there is no need to ask for that.
  */
 function overloadOf(account: SnapshotAccount, { loadOf }: Views): 'cap' | 'concurrency' | null {
   const { id, isHard, dailyCapNanos, monthlyCapNanos } = account;

@@ -13,6 +13,7 @@ import type { Reply } from './failure';
 import {
   ANSWERED,
   FAILURES,
+  isGoodProbe,
   markOf,
   retryAfterMsOf,
   statusOfErrorType,
@@ -115,6 +116,23 @@ describe('verdictOn', () => {
         expect(verdict.holds).toBeNull();
       }),
     );
+  });
+});
+
+describe('a call by permit', () => {
+  it.each([
+    [true, { ...without('answered'), status: 200 }],
+    [true, said(400, 'invalid_request_error', 'messages: at least one message is required')],
+    [false, said(500, 'api_error', 'Internal server error')],
+    [false, said(529, 'overloaded_error', 'Overloaded')],
+    [false, said(401, 'authentication_error', 'invalid x-api-key')],
+    [false, without('timeout')],
+    [null, said(403, 'permission_error', 'Your organization may not use this beta.')],
+    [null, said(404, 'not_found_error', 'model: claude-odd')],
+    [null, rateLimit()],
+    [null, without('unsendable')],
+  ])('is good (%s), or tells nothing that a request could bring about: %o', (isGood, reply) => {
+    expect(isGoodProbe(verdictOn(reply))).toBe(isGood);
   });
 });
 

@@ -1,6 +1,6 @@
 // What became of a call, and what follows from it: the failure table as data. The first row that
-// fits decides over the next attempt, over what the account is charged with in its breaker, and over
-// what holds it back from now on. Sources: reference, Anthropic wire facts §5; pool.md §3.
+// fits decides over the next attempt, over what the account's breaker counts, and over what holds
+// it back from now on. Sources: reference, Anthropic wire facts §5; pool.md §3.
 
 import type { Mark, Subject } from '../health/calls';
 import type { AccountId } from '../ids';
@@ -11,7 +11,8 @@ import { MINUTE_MS, SECOND_MS } from '../time';
 export interface Reply {
   /**
    * `answered`: headers came, or the first event of a stream said an error. `broke-off`: a 200 that
-   * ended before its first event. `unreadable`: a 2xx that is no answer of this API.
+   * ended before its first event. `unreadable`: a 2xx that is no answer of this API. `unsendable`:
+   * the request has no form that this account could be sent.
    */
   readonly how:
     | 'answered'
@@ -23,10 +24,11 @@ export interface Reply {
     | 'credential'
     | 'token-refused'
     | 'token-unreachable'
-    | 'address';
+    | 'address'
+    | 'unsendable';
   /** HTTP status; of an error event the status that its type stands for; null: no answer. */
   readonly status: number | null;
-  /** `error.type`, `error.details.error_code` and `error.message` of the body, where it has them. */
+  /** `error.type`, `error.details.error_code` and `error.message` of the body, if it has them. */
   readonly type: string | null;
   readonly code: string | null;
   readonly message: string;
@@ -95,6 +97,8 @@ export const FAILURES: readonly Row[] = [
   bad('credential', { how: ['credential'] }),
   bad('token-refused', { how: ['token-refused'] }),
   bad('address', { how: ['address'] }),
+  // The request's fault as much as the account's: nothing was sent, so it says nothing of either.
+  { name: 'unsendable', how: ['unsendable'], next: 'account', isShowable: false },
   bad('unauthenticated', { status: [401] }),
   bad('unauthenticated', { status: [403], message: /^OAuth (?:token|authentication) / }),
   bad('unpaid', { status: [402] }),
@@ -201,6 +205,13 @@ function fits(row: Row, { how, status, type, code, message }: Reply): boolean {
   return row.message === undefined || row.message.test(message);
 }
 
+/** Whether a call by permit was good that came to this; null: it tells nothing of the account. */
+export function isGoodProbe({ counts, next, holds }: Verdict): boolean | null {
+  if (counts === 'success' || next === 'none') return true;
+  // What holds back a part of it, or the place, may be the request's doing.
+  return counts === 'none' && holds?.of !== 'account' ? null : false;
+}
+
 /** Without a `retry-after` a momentary throttle is waited out for this long. */
 const THROTTLED_MS = MINUTE_MS;
 /** Nor is "at once" an answer to being throttled: the header counts whole seconds. */
@@ -284,8 +295,8 @@ const STATUS_BY_TYPE: Readonly<Record<string, number>> = {
 };
 
 /**
- * `retry-after` in ms (RFC 9110 §10.2.3: whole seconds or a date; `retry-after-ms` before it, as the
- * SDKs read it); null: not said, or nothing that can be read. Never negative, always a safe integer.
+ * `retry-after` in ms (RFC 9110 §10.2.3: whole seconds or a date; `retry-after-ms` before it, as
+ * the SDKs read it); null: not said, or nothing that can be read. A safe integer, never negative.
  */
 export function retryAfterMsOf(
   headers: { get(name: string): string | null },

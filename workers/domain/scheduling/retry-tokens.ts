@@ -1,5 +1,5 @@
-// How much an isolate may call again what has failed: a few tokens for each provider, earned back by
-// successes. In a total outage this, and not patience, bounds what is sent upstream.
+// How much an isolate may call again what has failed: a few tokens for each provider, earned back
+// by successes. In a total outage this, and not patience, bounds what is sent upstream.
 
 /** A provider's tokens in one isolate. */
 export interface RetryTokens {

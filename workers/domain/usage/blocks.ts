@@ -1,5 +1,5 @@
-// Sums are kept by quarters of an hour, and of what is over also by blocks of whole hours (UTC): this
-// cuts spans of time into as few of either as there can be. It reads nothing.
+// Sums are kept by quarters of an hour, and of what is over also by blocks of whole hours (UTC):
+// this cuts spans of time into as few of either as there can be. It reads nothing.
 
 import { HOUR_MS } from '../time';
 import type { Span } from './timeline';

@@ -29,8 +29,8 @@ const DAMAGED: Refused = {
 const encoder = new TextEncoder();
 
 /**
- * `response`, whose body is an event stream, as Anthropic would have answered. Rejects only when the
- * call itself was given up.
+ * `response`, whose body is an event stream, as Anthropic would have answered. Rejects only when
+ * the call itself was given up.
  */
 export async function translateEvents(
   response: Response,
@@ -53,10 +53,10 @@ export async function translateEvents(
     const original = start.kind === 'damaged' ? start.why : `${start.exception}: ${start.text}`;
     return refusalAnswer(refusedBy(start), response, original);
   }
-  const readable = eventsOf(source, first);
+  const body = eventsOf(source, first);
   const headers = answeredHeaders(response.headers);
   headers.set('content-type', 'text/event-stream; charset=utf-8');
-  return new Response(readable, { status: response.status, headers });
+  return new Response(body, { status: response.status, headers });
 }
 
 /** The messages of a body, as they come. */
@@ -85,34 +85,28 @@ class Source {
 }
 
 /**
- * The events as they are asked for; what breaks on one side breaks the other. Not an identity
- * stream: the runtime pipes none of those into the one that the client reads.
+ * The events as bytes. A byte stream of JavaScript, because workerd pipes none of its own transform
+ * streams into another, which the relay does with every answer.
  */
 function eventsOf(source: Source, first: ReturnType<Source['next']>): ReadableStream<Uint8Array> {
-  let waiting: typeof first | null = first;
+  let next = first;
   return new ReadableStream({
     type: 'bytes',
-    pull: async (controller) => {
-      for (;;) {
-        const frames = await (waiting ?? source.next());
-        waiting = null;
-        const last = frames?.findIndex(({ kind }) => kind !== 'event') ?? 0;
-        const told = last < 0 ? frames : frames?.slice(0, last + 1);
-        const text = told?.map(sseOf).join('') ?? '';
-        if (text !== '') controller.enqueue(encoder.encode(text));
-        if (last >= 0) return finish(source, controller);
-        if (text !== '') return;
+    async pull(controller) {
+      for (let frames = await next; frames !== null; frames = await next) {
+        const last = frames.findIndex(({ kind }) => kind !== 'event');
+        next = last < 0 ? source.next() : Promise.resolve(null);
+        const told = last < 0 ? frames : frames.slice(0, last + 1);
+        const bytes = encoder.encode(told.map(sseOf).join(''));
+        if (bytes.byteLength > 0) return controller.enqueue(new Uint8Array(bytes));
       }
+      await source.cancel();
+      controller.close();
+      // Who waits with a buffer of its own is told by it.
+      controller.byobRequest?.respond(0);
     },
     cancel: () => source.cancel(),
   });
-}
-
-async function finish(source: Source, controller: ReadableByteStreamController): Promise<void> {
-  await source.cancel();
-  controller.close();
-  // Who reads into a buffer of its own waits for it to come back.
-  controller.byobRequest?.respond(0);
 }
 
 function sseOf(frame: Frame): string {
