@@ -123,7 +123,7 @@ test('a client that leaves after the last event pays what was reported', async (
 
 /** Longer than what was under way when a client left is waited for. */
 const LATER_MS = 1_000;
-/** Positions of a stream at which clients leave, in bytes; before its first line nothing has come. */
+/** Where clients leave a stream, in bytes; before its first line nothing has come of it. */
 const WHOLE = Buffer.from(beginning('Ein größerer Text, 漢字かな, 👩‍👩‍👧 and so on') + ending());
 const FIRST = WHOLE.indexOf('\n') + 1;
 const POSITIONS = Array.from({ length: 21 }, (_, index) =>

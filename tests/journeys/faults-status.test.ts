@@ -1,5 +1,6 @@
-// Every status that an upstream can refuse with, with and without a `retry-after`, and the words that
-// say more than a status: as a stream and as JSON, with another account beside it and with none.
+// Every status that an upstream can refuse with, with and without a `retry-after`, and the words
+// that say more than a status: as a stream and as JSON, with another account beside it and with
+// none.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Case } from '../support/fault-checks';

@@ -1,5 +1,5 @@
-// The refusals of an upstream as rows of the table of faults: every status that means something, and
-// the words that say more than a status.
+// The refusals of an upstream as rows of the table of faults: every status that means something,
+// and the words that say more than a status.
 
 import { errorBody, json } from './answers';
 import type { Fault, Held } from './faults';

@@ -14,8 +14,8 @@ export interface Served {
 }
 
 /**
- * Listens on a loopback port, a free one if none is named; answers leave in pieces of so many bytes,
- * each a write of its own.
+ * Listens on a loopback port, a free one if none is named; answers leave in pieces of so many
+ * bytes, each a write of its own.
  */
 export async function serveFake(
   fake: FakeKind,
