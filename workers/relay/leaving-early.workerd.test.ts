@@ -234,6 +234,27 @@ describe.each([
   });
 });
 
+describe('a short JSON answer that stops coming', () => {
+  it('is given up after two minutes, and nobody pays', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'Date'] });
+    const request = await running({
+      whenClientLeaves: 'cancel',
+      script: ({ signal }) => {
+        const said = spoken(signal);
+        said.say(DOCUMENT.subarray(0, 10));
+        const length = { 'content-length': String(DOCUMENT.byteLength) };
+        const headers = { 'content-type': 'application/json', ...length };
+        return new Response(said.body, { headers });
+      },
+    });
+    await vi.advanceTimersByTimeAsync(150 * SECOND_MS);
+    expect(request.called.signal.aborted).toBe(true);
+    expect((await request.response).status).toBe(502);
+    const failed = { closing: 'upstream-failed', certainty: 'reported', costNanos: 0 };
+    expect(await rowOf(request)).toEqual(failed);
+  });
+});
+
 describe('a stream that is drained', () => {
   async function leftAfterBeginning(course: Partial<Course> = {}) {
     const answer = Promise.withResolvers<ReturnType<typeof spoken>>();
