@@ -11,6 +11,7 @@ import { log } from '../observe/log';
 import { ownHostsOf } from '../platform/address';
 import type { Via } from '../platform/egress';
 import { ForbiddenAddress, upstreamFetch } from '../platform/outbound';
+import { refusedWith } from '../upstreams/refusals';
 import { upstreamOf } from '../upstreams/registry';
 import type { PrepareFailure, UpstreamCall, UpstreamOperation } from '../upstreams/upstream';
 import type { Client } from './client';
@@ -238,7 +239,23 @@ async function lookAtRefusal(response: Response, cancel: () => void): Promise<Tr
   const facts = isReadable ? errorFactsOf(body) : {};
   const reply = { ...replyOf(response), ...facts };
   const refusal = isReadable ? { response, beginning: body, rest: null, cancel } : null;
-  return { is: 'failure', reply, refusal, asItCame: refusal };
+  if (refusal !== null) return { is: 'failure', reply, refusal, asItCame: refusal };
+  // A client that is at fault must learn it, or it asks again and again.
+  const isKnown = bearsBody(response.status);
+  return { is: 'failure', reply, refusal, asItCame: isKnown ? wordless(response, cancel) : null };
+}
+
+/** `response` in the relay's own words, under its status. */
+export function wordless({ status, headers: given }: Response, cancel: () => void): Piece {
+  const { type, message } = refusedWith(status);
+  const headers = new Headers({ 'content-type': 'application/json' });
+  for (const name of ['request-id', 'retry-after', 'retry-after-ms', 'x-should-retry']) {
+    const value = given.get(name);
+    if (value !== null) headers.set(name, value);
+  }
+  const body = JSON.stringify({ type: 'error', error: { type, message } });
+  const beginning = new Uint8Array(new TextEncoder().encode(body));
+  return { response: new Response(null, { status, headers }), beginning, rest: null, cancel };
 }
 
 function replyOf(response: Response): Reply {
