@@ -30,6 +30,8 @@ import { upstreamPath } from './routes';
 const WHOLE_MS_MAX = 10 * MINUTE_MS;
 /** A stream, where the settings say nothing else of its model. */
 const HEADERS_MS_MAX = 30 * SECOND_MS;
+/** A large prompt is on its way meanwhile, and read: so much longer for each of these. */
+const SLOW_BYTES = 1024 * 1024;
 /** Refusals are small; one that is not, or that drips, is told in the relay's own words. */
 const REFUSAL_BYTES_MAX = 1024 * 1024;
 const REFUSAL_MS_MAX = 10 * SECOND_MS;
@@ -105,7 +107,8 @@ function watchOver({ journey, running }: Trial, ending: AbortController): Watch 
   const isWhole = !isStream && journey.lease.seq !== 0;
   const { headerTimeoutMs = {} } = journey.snapshot.settings ?? {};
   const model = journey.lease.model ?? '';
-  const limitMs = isWhole ? WHOLE_MS_MAX : (headerTimeoutMs[model] ?? HEADERS_MS_MAX);
+  const sentMs = Math.floor((journey.body?.bytes.byteLength ?? 0) / SLOW_BYTES) * SECOND_MS;
+  const limitMs = isWhole ? WHOLE_MS_MAX : sentMs + (headerTimeoutMs[model] ?? HEADERS_MS_MAX);
   let isLate = false;
   const giveUp = (): void => {
     isLate = true;

@@ -64,14 +64,14 @@ export async function withPatience(
   const said = early.some().then(() => 'said' as const);
   const first = await withinMs(Promise.race([answer, said]), patience.afterMs);
   if (first !== 'late' && first !== 'said') return first;
-  const identity = new IdentityTransformStream();
-  const writer = identity.writable.getWriter();
-  void fill({ writer, ...identity }, { answer, early }, patience).catch((error: unknown) => {
+  const { readable, writable } = new IdentityTransformStream();
+  const writer = writable.getWriter();
+  void fill({ writable, writer }, { answer, early }, patience).catch((error: unknown) => {
     giveUp(answer);
     // Of an answer that was rejected: else its client would wait for ever.
     writer.abort(error).catch(() => undefined);
   });
-  return new Response(identity.readable, { status: 200, headers: headers() });
+  return new Response(readable, { status: 200, headers: headers() });
 }
 
 interface Filled {

@@ -155,7 +155,10 @@ export function placeOf(journey: Journey, { account, isElsewhere }: Candidate): 
 export function noAccountFor({ lease }: Journey, choice: Choice | null): RelayError {
   const { candidates = [], absent = [] } = choice ?? {};
   if (candidates.length === 0) {
-    const refusal = refusalBy(lease, absent.map(({ why }) => why));
+    const refusal = refusalBy(
+      lease,
+      absent.map(({ why }) => why),
+    );
     if (refusal !== null) return refusal;
   }
   const waitMs = soonestMs(choice, Date.now()) ?? TRY_AGAIN_MS;
