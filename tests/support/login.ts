@@ -10,7 +10,11 @@ export interface Login {
   readonly userId: LoggedIn['user']['id'];
   readonly token: string;
   /** Calls the control plane with JSON; throws unless the answer is a success. */
-  readonly call: <T>(method: 'GET' | 'POST', path: string, body?: unknown) => Promise<T>;
+  readonly call: <T>(
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+    path: string,
+    body?: unknown,
+  ) => Promise<T>;
 }
 
 /** Logs in the admin of the setup door, whose password lies in the relay's folder. */
@@ -38,6 +42,6 @@ export function asLogin({ user, tokens }: LoggedIn): Login {
 async function success<T>(path: string, call: Parameters<typeof send>[1]): Promise<T> {
   const { status, text } = await send(path, call);
   if (status >= 300) throw new Error(`${path} answered ${status}: ${text}`);
-  // The contract's own words.
-  return JSON.parse(text) as T;
+  // The contract's own words; a deletion has none.
+  return JSON.parse(text === '' ? 'null' : text) as T;
 }

@@ -3,6 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import type { FakeKind } from './fake-kind';
 
 const BODY_BYTES_MAX = 64 * 1024 * 1024;
@@ -12,11 +13,18 @@ export interface Served {
   close(): Promise<void>;
 }
 
-/** Listens on a loopback port, a free one if none is named. */
-export async function serveFake(fake: FakeKind, port = 0): Promise<Served> {
+/**
+ * Listens on a loopback port, a free one if none is named; answers leave in pieces of so many
+ * bytes, each a write of its own.
+ */
+export async function serveFake(
+  fake: FakeKind,
+  port = 0,
+  pieceBytes = Number.MAX_SAFE_INTEGER,
+): Promise<Served> {
   const server = createServer((request, response) => {
     response.on('error', () => undefined);
-    pass(fake, request, response).catch(() => response.destroy());
+    pass(fake, { request, response, pieceBytes }).catch(() => response.destroy());
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -34,11 +42,14 @@ export async function serveFake(fake: FakeKind, port = 0): Promise<Served> {
   };
 }
 
-async function pass(
-  fake: FakeKind,
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-): Promise<void> {
+interface Passing {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly pieceBytes: number;
+}
+
+async function pass(fake: FakeKind, given: Passing): Promise<void> {
+  const { request: incoming, response: outgoing, pieceBytes } = given;
   const chunks: Buffer[] = [];
   let byteLength = 0;
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
@@ -55,6 +66,11 @@ async function pass(
   const url = `http://${incoming.headers.host ?? '127.0.0.1'}${incoming.url ?? '/'}`;
   const answer = await fake.handle(new Request(url, { method, headers, body }));
   outgoing.writeHead(answer.status, Object.fromEntries(answer.headers));
-  for await (const bytes of answer.body ?? []) outgoing.write(bytes);
+  for await (const bytes of answer.body ?? []) {
+    for (let start = 0; start < bytes.length; start += pieceBytes) {
+      outgoing.write(bytes.subarray(start, start + pieceBytes));
+      await setImmediate();
+    }
+  }
   outgoing.end();
 }

@@ -16,11 +16,11 @@ describe('the settings of the relay path', () => {
   });
 
   it('take a time a model, from a second to ten minutes', () => {
-    for (const good of [{}, { m: 1_000 }, { 'claude-x': 600_000 }]) {
+    for (const good of [{}, { m: 100 }, { 'claude-x': 600_000 }]) {
       expect(isHeaderTimeouts(good)).toBe(true);
     }
     const many = Object.fromEntries(Array.from({ length: 201 }, (_, n) => [`m${n}`, 1_000]));
-    for (const bad of [null, [], 5, { m: 999 }, { m: 600_001 }, { m: 1_000.5 }, { 'a b': 2_000 }]) {
+    for (const bad of [null, [], 5, { m: 99 }, { m: 600_001 }, { m: 1_000.5 }, { 'a b': 2_000 }]) {
       expect([bad, isHeaderTimeouts(bad)]).toEqual([bad, false]);
     }
     expect(isHeaderTimeouts({ m: '1000' })).toBe(false);

@@ -3,7 +3,7 @@
 
 import { isRegion } from './region';
 import type { RelaySettings } from './snapshot';
-import { MINUTE_MS, SECOND_MS } from './time';
+import { MINUTE_MS } from './time';
 
 /** No request leaves from elsewhere, and every model has the same time for its headers. */
 export const RELAY_SETTINGS_DEFAULT: RelaySettings = {
@@ -14,7 +14,7 @@ export const RELAY_SETTINGS_DEFAULT: RelaySettings = {
 
 const COUNTRIES_MAX = 300;
 const TIMEOUTS_MAX = 200;
-const TIMEOUT_MIN_MS = SECOND_MS;
+const TIMEOUT_MIN_MS = 100;
 /** A request without a stream has no longer either. */
 const TIMEOUT_MAX_MS = 10 * MINUTE_MS;
 const MODEL = /^[\x21-\x7e]{1,200}$/;
@@ -33,7 +33,7 @@ export function isCountryList(value: unknown): value is readonly string[] {
 /** What `isHeaderTimeouts` takes, for whoever is refused. */
 export const HEADER_TIMEOUTS_WORDS = 'must be milliseconds by model, 1000 to 600000';
 
-/** Whether these are times (ms) by model, each from a second to ten minutes. */
+/** Whether these are times (ms) by model, each from a tenth of a second to ten minutes. */
 export function isHeaderTimeouts(value: unknown): value is Readonly<Record<string, number>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const entries = Object.entries(value);

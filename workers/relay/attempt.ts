@@ -11,7 +11,7 @@ import { log } from '../observe/log';
 import { ownHostsOf } from '../platform/address';
 import type { Via } from '../platform/egress';
 import { ForbiddenAddress, upstreamFetch } from '../platform/outbound';
-import { refusedWith } from '../upstreams/refusals';
+import { originalOf, refusedWith } from '../upstreams/refusals';
 import { upstreamOf } from '../upstreams/registry';
 import type { PrepareFailure, UpstreamCall, UpstreamOperation } from '../upstreams/upstream';
 import type { Client } from './client';
@@ -174,7 +174,13 @@ async function send(
   const way = { ownHosts, account, ...(via === null ? {} : { via }) };
   const response = await upstreamFetch({ ...prepared.value, signal }, config.environment, way);
   if (response.status >= 300 && response.status < 400) return fail('redirect');
-  return ok(await upstream.translate(response, call));
+  const answer = await upstream.translate(response, call);
+  const original = originalOf(answer);
+  if (original !== null) {
+    // A cloud's own words may name accounts: they are for the log alone.
+    log('refused-by-upstream', { request: journey.requestId, account: account.id, original });
+  }
+  return ok(answer);
 }
 
 const HOW = {
@@ -195,7 +201,8 @@ async function look(trial: Trial, response: Response, given: Look): Promise<Trie
   if (response.status >= 400) return lookAtRefusal(response, cancel);
   const type = response.headers.get('content-type') ?? '';
   const reply = replyOf(response);
-  if (/^text\/html\b/i.test(type) || !bearsBody(response.status)) {
+  const isEmpty = !bearsBody(response.status) || response.headers.get('content-length') === '0';
+  if (/^text\/html\b/i.test(type) || isEmpty) {
     cancel();
     return failure('unreadable', response.status);
   }

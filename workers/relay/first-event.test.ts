@@ -36,13 +36,13 @@ function cutAt(text: string, cuts: readonly number[]): Uint8Array[] {
 }
 
 async function begin(pieces: readonly Uint8Array[], holdMs = NEVER_MS) {
-  const early: Uint8Array[] = [];
+  const early: Uint8Array<ArrayBuffer>[] = [];
   const beginning = await beginningOf(bodyOf(pieces), {
     letPingsGo: (bytes) => void early.push(bytes),
     onBytes: () => undefined,
     holdMs,
   });
-  return { beginning, early: await new Blob(early as Uint8Array<ArrayBuffer>[]).text() };
+  return { beginning, early: await new Blob(early).text() };
 }
 
 /** All that the client gets, in its order. */

@@ -93,13 +93,34 @@ async function fill(
     if (next === 'late' || next === 'said') continue;
     for (const bytes of early.take()) await writer.write(bytes);
     if (next.ok) {
-      writer.releaseLock();
-      await next.body?.pipeTo(writable);
+      await pour(next.body, writer);
       return;
     }
     await writer.write(encoder.encode(`event: error\ndata: ${oneLine(await next.text())}\n\n`));
     await writer.close();
     return;
+  }
+}
+
+/**
+ * The answer's bytes as they come. Not piped: the runtime pipes no stream of its own kind into
+ * another, and an answer that flows comes out of one.
+ */
+async function pour(
+  body: ReadableStream<Uint8Array> | null,
+  writer: WritableStreamDefaultWriter<Uint8Array>,
+): Promise<void> {
+  const reader = body?.getReader();
+  try {
+    for (;;) {
+      const { value, done } = (await reader?.read()) ?? { done: true };
+      if (done || value === undefined) break;
+      await writer.write(value);
+    }
+    await writer.close();
+  } catch (error) {
+    // Whichever side is gone, the other one learns of it.
+    await Promise.allSettled([reader?.cancel(error), writer.abort(error)]);
   }
 }
 

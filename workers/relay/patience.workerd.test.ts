@@ -43,6 +43,45 @@ describe('withPatience', () => {
     expect(text.replaceAll(PING, '')).toBe(body);
   });
 
+  it('gives a body that flows as the relay’s own answers do, and its end', async () => {
+    const body = 'event: message_start\ndata: {}\n\n';
+    const flowing = new IdentityTransformStream();
+    const text = readThrough(new Response(flowing.readable));
+    const writer = flowing.writable.getWriter();
+    for (const piece of [body, body]) await writer.write(new TextEncoder().encode(piece));
+    await writer.close();
+    expect((await text).replaceAll(PING, '')).toBe(body + body);
+  });
+
+  it('sends what is said early at once, in front of the answer', async () => {
+    const early = earlyWords();
+    const patient = { afterMs: 60_000, everyMs: 60_000 };
+    const answer = Promise.withResolvers<Response>();
+    const begun = withPatience(answer.promise, { headers, early }, patient);
+    early.say(new Uint8Array(new TextEncoder().encode('event: ping\ndata: 1\n\n')));
+    const response = await begun;
+    answer.resolve(new Response('event: message_start\ndata: {}\n\n'));
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe(
+      'event: ping\ndata: 1\n\nevent: message_start\ndata: {}\n\n',
+    );
+  });
+
+  it('lets an answer go whose client has left while it flows', async () => {
+    const flowing = new IdentityTransformStream();
+    const answer = Promise.resolve(new Response(flowing.readable));
+    const early = earlyWords();
+    early.say(new Uint8Array(new TextEncoder().encode(PING)));
+    const late = scheduler.wait(20).then(() => answer);
+    const response = await withPatience(late, { headers, early }, soon);
+    await response.body?.cancel();
+    const writer = flowing.writable.getWriter();
+    const gone = async (): Promise<never> => {
+      for (;;) await writer.write(new TextEncoder().encode('more'));
+    };
+    await expect(gone()).rejects.toBeDefined();
+  });
+
   it('turns a late refusal into an event of its own words', async () => {
     const refusal = '{"type":"error",\n "error":{"type":"overloaded_error","message":"m"}}';
     const text = await readThrough(new Response(refusal, { status: 529 }));
