@@ -11,7 +11,7 @@ import { log } from '../observe/log';
 import { ownHostsOf } from '../platform/address';
 import type { Via } from '../platform/egress';
 import { ForbiddenAddress, upstreamFetch } from '../platform/outbound';
-import { originalOf } from '../upstreams/refusals';
+import { originalOf, refusedWith } from '../upstreams/refusals';
 import { upstreamOf } from '../upstreams/registry';
 import type { PrepareFailure, UpstreamCall, UpstreamOperation } from '../upstreams/upstream';
 import type { Client } from './client';
@@ -30,6 +30,8 @@ import { upstreamPath } from './routes';
 const WHOLE_MS_MAX = 10 * MINUTE_MS;
 /** A stream, where the settings say nothing else of its model. */
 const HEADERS_MS_MAX = 30 * SECOND_MS;
+/** A large prompt is on its way meanwhile, and read: so much longer for each of these. */
+const SLOW_BYTES = 1024 * 1024;
 /** Refusals are small; one that is not, or that drips, is told in the relay's own words. */
 const REFUSAL_BYTES_MAX = 1024 * 1024;
 const REFUSAL_MS_MAX = 10 * SECOND_MS;
@@ -105,7 +107,8 @@ function watchOver({ journey, running }: Trial, ending: AbortController): Watch 
   const isWhole = !isStream && journey.lease.seq !== 0;
   const { headerTimeoutMs = {} } = journey.snapshot.settings ?? {};
   const model = journey.lease.model ?? '';
-  const limitMs = isWhole ? WHOLE_MS_MAX : (headerTimeoutMs[model] ?? HEADERS_MS_MAX);
+  const sentMs = Math.floor((journey.body?.bytes.byteLength ?? 0) / SLOW_BYTES) * SECOND_MS;
+  const limitMs = isWhole ? WHOLE_MS_MAX : sentMs + (headerTimeoutMs[model] ?? HEADERS_MS_MAX);
   let isLate = false;
   const giveUp = (): void => {
     isLate = true;
@@ -246,7 +249,23 @@ async function lookAtRefusal(response: Response, cancel: () => void): Promise<Tr
   const facts = isReadable ? errorFactsOf(body) : {};
   const reply = { ...replyOf(response), ...facts };
   const refusal = isReadable ? { response, beginning: body, rest: null, cancel } : null;
-  return { is: 'failure', reply, refusal, asItCame: refusal };
+  if (refusal !== null) return { is: 'failure', reply, refusal, asItCame: refusal };
+  // A client that is at fault must learn it, or it asks again and again.
+  const isKnown = bearsBody(response.status);
+  return { is: 'failure', reply, refusal, asItCame: isKnown ? wordless(response, cancel) : null };
+}
+
+/** `response` in the relay's own words, under its status. */
+export function wordless({ status, headers: given }: Response, cancel: () => void): Piece {
+  const { type, message } = refusedWith(status);
+  const headers = new Headers({ 'content-type': 'application/json' });
+  for (const name of ['request-id', 'retry-after', 'retry-after-ms', 'x-should-retry']) {
+    const value = given.get(name);
+    if (value !== null) headers.set(name, value);
+  }
+  const body = JSON.stringify({ type: 'error', error: { type, message } });
+  const beginning = new Uint8Array(new TextEncoder().encode(body));
+  return { response: new Response(null, { status, headers }), beginning, rest: null, cancel };
 }
 
 function replyOf(response: Response): Reply {

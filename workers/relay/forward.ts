@@ -18,10 +18,11 @@ import {
 } from '../domain/scheduling/attempts';
 import type { Candidate, Choice } from '../domain/scheduling/choose';
 import type { Reply, Verdict } from '../domain/scheduling/failure';
-import { isGoodProbe, markOf, verdictOn } from '../domain/scheduling/failure';
+import { isGoodProbe, markOf, retryAfterMsOf, verdictOn } from '../domain/scheduling/failure';
 import { SECOND_MS } from '../domain/time';
+import { isTelling } from '../upstreams/refusals';
 import type { Piece, Tried } from './attempt';
-import { tryAccount } from './attempt';
+import { tryAccount, wordless } from './attempt';
 import type { Client } from './client';
 import { clientOf, onAbort } from './client';
 import type { StopWord } from './ending';
@@ -32,7 +33,7 @@ import type { Running } from './progress';
 import { givenUpBy } from './progress';
 import { earnRetry, hasRetry, spendRetry } from './retries';
 import type { Scheduling } from './schedule';
-import { circumstancesOf, coloOf, familyOf, noAccountFor, placeOf } from './schedule';
+import { circumstancesOf, coloOf, familyOf, noAccountFor, placeOf, soonestMs } from './schedule';
 
 /** An account that did well just now is moved to without a token. */
 const RECENT_MS = 10 * SECOND_MS;
@@ -151,8 +152,12 @@ async function call(
   noteEnd(candidate.account.id);
   const called = { ...candidate, isElsewhere: via !== null };
   way.state = afterCall(way.state, called, { verdict, tookMs: Date.now() - startedAt });
-  if (tried.is === 'failure' && tried.refusal !== null && verdict.isShowable) {
-    way.refusal = { piece: tried.refusal, candidate };
+  if (tried.is === 'failure') {
+    if (tried.refusal !== null && verdict.isShowable) {
+      way.refusal = { piece: discreet(tried.refusal), candidate };
+    }
+    // Of an event that said an error the stream may still be open.
+    tried.asItCame?.cancel();
   }
   way.error = errorOf(reply, verdict);
   return 'next';
@@ -191,10 +196,31 @@ function givenUp(
   return fail({ error, attempts, leftAt: client.leftAt(), wasCalling });
 }
 
+/** What speaks of the account is for the client in words that name nobody. */
+function discreet(piece: Piece): Piece {
+  const { response, beginning, cancel } = piece;
+  return isTelling(new TextDecoder().decode(beginning)) ? wordless(response, cancel) : piece;
+}
+
+/** The first account may be back sooner than the last says that it is. */
+function honest(piece: Piece, choice: Choice | null): Piece {
+  const { status, headers: said } = piece.response;
+  const now = Date.now();
+  const waitMs = soonestMs(choice, now);
+  if (status !== 429 || waitMs === null) return piece;
+  if ((retryAfterMsOf(said, now) ?? Number.POSITIVE_INFINITY) <= waitMs) return piece;
+  const headers = new Headers(said);
+  headers.set('retry-after', String(Math.ceil(waitMs / SECOND_MS)));
+  headers.delete('retry-after-ms');
+  return { ...piece, response: new Response(null, { status, headers }) };
+}
+
 /** The last refusal in its own words, where they are for a client to read; else the relay's. */
 function allLost(way: Way, choice: Choice | null): Result<Answer, Unanswered> {
   const { refusal, attempts, client } = way;
-  if (refusal !== null) return ok(answerOf(way, refusal.candidate, refusal.piece));
+  if (refusal !== null) {
+    return ok(answerOf(way, refusal.candidate, honest(refusal.piece, choice)));
+  }
   const error = way.error ?? noAccountFor(way.journey, choice);
   return fail({ error, attempts, leftAt: client.leftAt(), wasCalling: false });
 }

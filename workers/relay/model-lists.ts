@@ -74,7 +74,9 @@ async function ask(
 ): Promise<readonly ModelEntry[] | null> {
   const url = new URL('/v1/models?limit=1000', journey.url);
   const client = clientOf(leaving, journey.lease);
-  const own = { ...journey, url, operation: 'models' } as const;
+  // What is kept for everybody must not depend on what one client sends along.
+  const request = new Request(url, { headers: { 'anthropic-version': '2023-06-01' } });
+  const own = { ...journey, url, request, operation: 'models' } as const;
   const via = placeOf(journey, candidate);
   const running = atRest();
   const tried = await tryAccount({

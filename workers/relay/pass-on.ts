@@ -29,7 +29,7 @@ import { flow } from './stream';
 
 /** A JSON answer of a known length up to this is read whole: one wake-up, nothing to estimate. */
 const WHOLE_BYTES_MAX = 256 * 1024;
-/** A running answer without any byte for this long is an upstream gone. */
+/** A running answer without any byte for this long, or a short one in all, is an upstream gone. */
 const SILENCE_MS_MAX = 2 * MINUTE_MS;
 const encoder = new TextEncoder();
 
@@ -88,6 +88,10 @@ async function passWhole(journey: Journey, answer: Answer, running: Running): Pr
   const { response, cancel, client } = answer;
   const meter = meterOf('json', meterOptions(journey));
   running.stop = cancel;
+  const givingUpAt = Date.now() + SILENCE_MS_MAX;
+  running.onTick = () => {
+    if (Date.now() > givingUpAt) cancel();
+  };
   const forget = onAbort(client.letGo, cancel);
   try {
     const body = new Uint8Array(await new Response(answer.rest).arrayBuffer());

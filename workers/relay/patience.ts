@@ -64,17 +64,26 @@ export async function withPatience(
   const said = early.some().then(() => 'said' as const);
   const first = await withinMs(Promise.race([answer, said]), patience.afterMs);
   if (first !== 'late' && first !== 'said') return first;
-  const identity = new IdentityTransformStream();
-  void fill(identity.writable, { answer, early }, patience).catch(() => giveUp(answer));
-  return new Response(identity.readable, { status: 200, headers: headers() });
+  const { readable, writable } = new IdentityTransformStream();
+  const writer = writable.getWriter();
+  void fill({ writable, writer }, { answer, early }, patience).catch((error: unknown) => {
+    giveUp(answer);
+    // Of an answer that was rejected: else its client would wait for ever.
+    writer.abort(error).catch(() => undefined);
+  });
+  return new Response(readable, { status: 200, headers: headers() });
+}
+
+interface Filled {
+  readonly writable: WritableStream<Uint8Array>;
+  readonly writer: WritableStreamDefaultWriter<Uint8Array>;
 }
 
 async function fill(
-  writable: WritableStream<Uint8Array>,
+  { writable, writer }: Filled,
   { answer, early }: { readonly answer: Promise<Response>; readonly early: EarlyWords },
   { everyMs }: Patience,
 ): Promise<void> {
-  const writer = writable.getWriter();
   for (;;) {
     const words = early.take();
     const pings = words.length > 0 ? words : [encoder.encode(anthropic.ping)];

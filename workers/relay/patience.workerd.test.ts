@@ -90,6 +90,17 @@ describe('withPatience', () => {
     expect(event?.endsWith('}\n\n')).toBe(true);
   });
 
+  it('ends a stream whose answer was rejected after its first pings', async () => {
+    const late = Promise.withResolvers<Response>();
+    const early = await withPatience(late.promise, { headers, early: earlyWords() }, soon);
+    const read = early.text().then(
+      () => 'ended',
+      () => 'broken off',
+    );
+    late.reject(new Error('a bug'));
+    expect(await Promise.race([read, scheduler.wait(1_000)])).toBe('broken off');
+  });
+
   it('lets go of an answer that comes when nobody listens any more', async () => {
     const late = Promise.withResolvers<Response>();
     const early = await withPatience(late.promise, { headers, early: earlyWords() }, soon);

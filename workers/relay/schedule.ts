@@ -6,7 +6,7 @@ import type { RelayError } from '../domain/errors';
 import { priceAsked } from '../domain/pricing/find';
 import type { Circumstances } from '../domain/scheduling/attempts';
 import { COOLDOWN_WAIT_MS } from '../domain/scheduling/attempts';
-import type { Asked, Candidate, Choice } from '../domain/scheduling/choose';
+import type { Absence, Asked, Candidate, Choice } from '../domain/scheduling/choose';
 import { choose } from '../domain/scheduling/choose';
 import { egressAllowed, egressShardOf } from '../domain/scheduling/egress';
 import type { AccountKind, Snapshot, SnapshotAccount } from '../domain/snapshot';
@@ -155,21 +155,38 @@ export function placeOf(journey: Journey, { account, isElsewhere }: Candidate): 
 export function noAccountFor({ lease }: Journey, choice: Choice | null): RelayError {
   const { candidates = [], absent = [] } = choice ?? {};
   if (candidates.length === 0) {
-    const whys = absent.map(({ why }) => why);
-    const [cannot] = whys.flatMap((why) => (typeof why === 'object' ? [why.cannot] : []));
-    if (cannot !== undefined) return { kind: 'bad-request', message: cannot };
-    if (lease.owner !== undefined) return { kind: 'held-elsewhere', field: 'body' };
-    const isServed = whys.some((why) => why !== 'model' && why !== 'status');
-    if (!isServed && whys.includes('model') && lease.model !== null) {
-      return { kind: 'unknown-model', model: lease.model };
-    }
+    const refusal = refusalBy(
+      lease,
+      absent.map(({ why }) => why),
+    );
+    if (refusal !== null) return refusal;
   }
-  const now = Date.now();
-  const waits = candidates.flatMap(({ until }) => (until === null ? [] : [until - now]));
-  const soonestMs = Math.min(...waits, TRY_AGAIN_MS_MAX);
-  const isKnown = waits.length > 0;
-  const retryAfterMs = isKnown ? Math.max(SECOND_MS, soonestMs) : TRY_AGAIN_MS;
-  return { kind: 'no-upstream', retryAfterMs };
+  const waitMs = soonestMs(choice, Date.now()) ?? TRY_AGAIN_MS;
+  return { kind: 'no-upstream', retryAfterMs: Math.min(waitMs, TRY_AGAIN_MS_MAX) };
+}
+
+/** What no waiting changes; null: there is no such thing, or an account may be free again soon. */
+function refusalBy(
+  { owner, model }: Journey['lease'],
+  whys: readonly Absence[],
+): RelayError | null {
+  const [cannot] = whys.flatMap((why) => (typeof why === 'object' ? [why.cannot] : []));
+  const isBusy = whys.some((why) => why === 'hours' || why === 'cap' || why === 'concurrency');
+  // Who only wants to know a number is told an estimate at once.
+  if (isBusy && cannot !== COUNTS_NOTHING) return null;
+  if (cannot !== undefined) return { kind: 'bad-request', message: cannot };
+  if (owner !== undefined) return { kind: 'held-elsewhere', field: 'body' };
+  const isServed = whys.some((why) => why !== 'model' && why !== 'status');
+  const isUnknown = !isServed && whys.includes('model') && model !== null;
+  return isUnknown ? { kind: 'unknown-model', model } : null;
+}
+
+/** When the first of the accounts that a request can have is back; null: nobody knows. */
+export function soonestMs(choice: Choice | null, now: number): number | null {
+  const waits = (choice?.candidates ?? []).flatMap(({ until }) =>
+    until === null ? [] : [until - now],
+  );
+  return waits.length === 0 ? null : Math.max(SECOND_MS, Math.min(...waits));
 }
 
 /** The conversation's tag (reference: wire facts §7): session header, body's session, prefix. */

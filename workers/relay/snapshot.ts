@@ -8,6 +8,7 @@ import { fail, ok } from '../domain/result';
 import type { Snapshot } from '../domain/snapshot';
 import { MINUTE_MS, SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
+import { withinMs } from '../platform/clock';
 import { poolOf } from '../platform/objects';
 import { heldHealthVersion, takeHealth } from './health';
 import type { Visit } from './journey';
@@ -15,6 +16,8 @@ import { noteLive } from './live';
 
 const FRESH_MS = 10 * SECOND_MS;
 const USABLE_MS = MINUTE_MS;
+/** Slower than this is as good as down. */
+const ANSWER_MS_MAX = 3 * SECOND_MS;
 
 let held: { readonly snapshot: Snapshot; readonly at: number } | null = null;
 /** Unix ms at which the renewal under way began; one at a time. */
@@ -58,7 +61,12 @@ export async function renewedSnapshot(visit: Visit, used: Snapshot): Promise<Sna
 async function renew(visit: Visit): Promise<Result<Snapshot, RelayError>> {
   try {
     const version = held?.snapshot.version ?? null;
-    const answer = await poolOf(visit.env).snapshot(version, heldHealthVersion());
+    const asked = poolOf(visit.env).snapshot(version, heldHealthVersion());
+    const answer = await withinMs(asked, ANSWER_MS_MAX);
+    if (answer === 'late') {
+      log('pool-late', { ms: ANSWER_MS_MAX });
+      return fail(POOL_BUSY);
+    }
     if (!answer.ok) return answer;
     noteLive(answer);
     takeHealth(answer.health);

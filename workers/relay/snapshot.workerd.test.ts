@@ -64,6 +64,18 @@ describe('how the accounts are', () => {
     expect(markNow(mark.subject)).toEqual(mark);
   });
 
+  it('is what it was, when Pool gives no answer', async () => {
+    later(60_001);
+    const first = await currentSnapshot(journeyOf());
+    expect(first.ok).toBe(true);
+    later(60_001);
+    playPool(() => new Promise(() => undefined));
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'], now: Date.now() });
+    const asked = currentSnapshot(journeyOf());
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(await Promise.race([asked, Promise.resolve('hangs')])).toEqual(first);
+  });
+
   it('is renewed behind the answer when it is older than ten seconds', async () => {
     later(10 * 60_000);
     const fresh = await currentSnapshot(journeyOf());

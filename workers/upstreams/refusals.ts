@@ -28,6 +28,8 @@ const TELLING =
   /arn:|projects\/|\b\d{10,}\b|@|https?:(?!\/\/(?:docs|platform)\.)|[0-9a-f]{8}-[0-9a-f]{4}-/i;
 /** The same where Anthropic itself writes. */
 const TELLING_OF_AWS = /arn:|\b\d{12}\b/;
+/** The client's own, in an error's body. */
+const REQUEST_ID = /"request_?id"\s*:\s*"[^"]*"/gi;
 /** Anthropic's own check of a request: the path of a field, or the one about betas. */
 const OF_THE_REQUEST = /^(?:[a-z_]+(?:\.[\w-]+)*: |invalid beta flag|input length and)/;
 /** AWS's credentials that are none: 400 and 403 there, 401 everywhere else. */
@@ -133,7 +135,14 @@ function exceptionName(text: string): string {
   return text.split(':')[0]?.split('#').at(-1) ?? '';
 }
 
-function refusedWith(status: number): Refused {
+/** Whether `text` may name an account: its organization, role, project or number. */
+export function isTelling(text: string): boolean {
+  const words = text.replaceAll(REQUEST_ID, '');
+  return /arn:|projects\/|\b\d{12}\b|[0-9a-f]{8}-[0-9a-f]{4}-/i.test(words);
+}
+
+/** A refusal with `status` in words that tell of nobody. */
+export function refusedWith(status: number): Refused {
   const known = TYPES[status] ?? TYPES[status < 500 ? 400 : 500];
   const [type = '', message = ''] = known ?? [];
   return { status, type, message };
