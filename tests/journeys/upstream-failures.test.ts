@@ -22,16 +22,23 @@ const BOTH = ['first', 'second'] as const;
 type AccountName = (typeof BOTH)[number];
 
 let owner: Owner;
+/** Made together, so that the relay has to hear of them but once. */
+const stock: Own[] = [];
+const STOCK = 60;
 beforeAll(async () => {
   owner = await ownerOfAccounts();
+  for (let made = 0; made < STOCK; made += 1) {
+    stock.push(await owner.own(BOTH, { priority: 100 }));
+  }
+  await owner.known();
 });
 afterAll(() => owner.end());
 
 /** Both accounts, new and in good health, neither before the other. */
 async function newAccounts(): Promise<Own> {
-  const own = await owner.own(BOTH, { priority: 100 });
-  await owner.known();
-  return own;
+  const next = stock.pop();
+  if (next === undefined) throw new Error(`more than ${STOCK} tests have accounts of their own`);
+  return next;
 }
 
 /** Enough conversations that each account is surely some one's first choice. */
