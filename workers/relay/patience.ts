@@ -66,7 +66,7 @@ export async function withPatience(
   if (first !== 'late' && first !== 'said') return first;
   const { readable, writable } = new IdentityTransformStream();
   const writer = writable.getWriter();
-  void fill({ writable, writer }, { answer, early }, patience).catch((error: unknown) => {
+  void fill(writer, { answer, early }, patience).catch((error: unknown) => {
     giveUp(answer);
     // Of an answer that was rejected: else its client would wait for ever.
     writer.abort(error).catch(() => undefined);
@@ -74,13 +74,8 @@ export async function withPatience(
   return new Response(readable, { status: 200, headers: headers() });
 }
 
-interface Filled {
-  readonly writable: WritableStream<Uint8Array>;
-  readonly writer: WritableStreamDefaultWriter<Uint8Array>;
-}
-
 async function fill(
-  { writable, writer }: Filled,
+  writer: WritableStreamDefaultWriter<Uint8Array>,
   { answer, early }: { readonly answer: Promise<Response>; readonly early: EarlyWords },
   { everyMs }: Patience,
 ): Promise<void> {
