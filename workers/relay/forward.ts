@@ -115,8 +115,8 @@ async function take(
     tell(way, candidate, { verdict: null, permit });
     return 'next';
   }
-  // Only a call costs one; another request may have taken the last meanwhile.
-  if (costsToken && !spendRetry(provider)) {
+  // Only a call costs one. Meanwhile it may have done well, or the last one may have gone.
+  if (costsToken && !isRecent(candidate) && !spendRetry(provider)) {
     tell(way, candidate, { verdict: null, permit });
     way.state = afterDenial(way.state, account.id);
     return 'next';
