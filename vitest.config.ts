@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { env } from 'node:process';
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-pool-workers';
 import { defineConfig } from 'vitest/config';
@@ -7,6 +8,8 @@ import { defineConfig } from 'vitest/config';
 // `journeys`: black box, through a relay started as its users start it; after all others.
 export default defineConfig(async () => ({
   test: {
+    // The default leaves one processor idle, which of two is half of the time.
+    maxWorkers: availableParallelism(),
     projects: [
       {
         test: {
@@ -52,6 +55,7 @@ export default defineConfig(async () => ({
         test: {
           name: 'workers',
           include: ['workers/**/*.workerd.test.ts', 'tests/simulation/*.workerd.test.ts'],
+          globalSetup: ['./tests/support/far-side.ts'],
           setupFiles: ['./tests/support/apply-migrations.ts'],
           testTimeout: 30_000,
         },

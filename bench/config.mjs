@@ -80,6 +80,8 @@ const main :Workerd.Worker = (
     ${binding('LEDGER', 'durableObjectNamespace = (className = "LedgerObject")')},
     ${binding('POOL', 'durableObjectNamespace = (className = "PoolObject")')},
     ${binding('THROTTLE', 'durableObjectNamespace = (className = "ThrottleObject")')},
+    ${binding('LIVE', 'durableObjectNamespace = (className = "LiveObject")')},
+    ${binding('EGRESS', 'durableObjectNamespace = (className = "EgressObject")')},
     ${binding('DB', `wrapped = (moduleName = "cloudflare-internal:d1-api", innerBindings = [(name = "fetcher", service = "platform")])`)},
     ${binding('ADDRESS_GUARD', `wrapped = (moduleName = "bench:rate-limit")`)},
   ],
@@ -87,6 +89,8 @@ const main :Workerd.Worker = (
     (className = "LedgerObject", uniqueKey = "ledger", enableSql = true),
     (className = "PoolObject", uniqueKey = "pool", enableSql = true),
     (className = "ThrottleObject", uniqueKey = "throttle", enableSql = true),
+    (className = "LiveObject", uniqueKey = "live", enableSql = true),
+    (className = "EgressObject", uniqueKey = "egress", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "disk"),
 );
@@ -108,7 +112,9 @@ const platform :Workerd.Worker = (
 
 const binding = (name, value) => `(name = ${text(name)}, ${value})`;
 
+const MODULE_KINDS = { '.wasm': 'wasm', '.html': 'text' };
+
 function moduleOf(file) {
-  const kind = file.endsWith('.wasm') ? 'wasm' : 'esModule';
+  const kind = MODULE_KINDS[file.slice(file.lastIndexOf('.'))] ?? 'esModule';
   return `(name = ${text(file)}, ${kind} = embed ${text(file)})`;
 }

@@ -154,6 +154,9 @@ function settleCallOf({ row, lease }) {
   return make.settleCall(row, {
     usage: { entries: [{ model: lease.model, counts, terms }], flags: [] },
     model: lease.model,
+    accountId: make.idOf('account', 1),
+    heldIds: [`msg_${row.requestId}`],
+    messageId: `msg_${row.requestId}`,
     costNanos: nanos(20_000_000),
     admittedAt: row.admittedAt,
   });
@@ -166,7 +169,7 @@ function settle(wallet, call) {
   const row = state.openRowOf(memory, call.requestId);
   const { outcome } = decideSettle(row, call, now);
   const { certainty, costNanos } = outcome;
-  const closed = { ...row, outcome, known: { certainty, costNanos }, closed: closedOf(call) };
+  const closed = { ...row, outcome, known: { certainty, costNanos }, closed: closedOf(call, row) };
   state.foldClosed(memory, closed);
   answerOf(closed);
   return closed.closed;

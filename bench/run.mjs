@@ -7,6 +7,7 @@
 //   --json         also writes bench/results/<date>.json
 //   --baseline     writes the medians to bench/baseline.json, which later runs are compared with
 //   --only <ids>   some scenarios, comma-separated
+//   --accounts N   so many accounts behind the relay (1)
 //   --storage <folder>  where the objects write (default: the temporary folder's disk)
 //   --profile <id> no figures: a JavaScript profile of the relay in one scenario
 
@@ -43,6 +44,7 @@ const { values: options } = parseArgs({
     only: { type: 'string' },
     storage: { type: 'string', default: tmpdir() },
     profile: { type: 'string' },
+    accounts: { type: 'string', default: '1' },
   },
 });
 
@@ -105,6 +107,7 @@ async function open() {
     bundle,
     modules,
     upstreamPort: upstream.port,
+    accounts: Number(options.accounts),
   });
   const relay = await startRelay(plan);
   const key = await setUpRelay(relay, plan);

@@ -40,20 +40,21 @@ export function buildRelay(dir) {
       WRANGLER_SEND_METRICS: 'false',
     },
   });
-  return readdirSync(dir).filter((file) => /\.(?:js|wasm)$/.test(file));
+  return readdirSync(dir).filter((file) => /\.(?:js|wasm|html)$/.test(file));
 }
 
 /**
  * What makes a relay: kept by a run, so that its process can be started again on the same state.
  */
-export function relayPlan({ dir, storage, bundle, modules, upstreamPort, counted = false }) {
+export function relayPlan(place) {
+  const { dir, storage, bundle, modules, upstreamPort, counted = false, accounts = 1 } = place;
   const secret = () => JSON.stringify({ 1: randomBytes(32).toString('base64') });
-  const account = {
-    name: 'bench',
+  const accountOf = (_, index) => ({
+    name: `bench ${index + 1}`,
     kind: 'anthropic',
     baseUrl: `http://127.0.0.1:${upstreamPort}`,
     apiKey: 'bench-upstream-key',
-  };
+  });
   const vars = {
     RELAY_ENVIRONMENT: 'development',
     CORS_ORIGINS: '',
@@ -62,7 +63,7 @@ export function relayPlan({ dir, storage, bundle, modules, upstreamPort, counted
     SESSION_SECRETS: secret(),
     CONVERSATION_SECRET: randomBytes(32).toString('base64'),
     SETUP_SECRET: randomBytes(32).toString('base64'),
-    ENVIRONMENT_ACCOUNTS: JSON.stringify([account]),
+    ENVIRONMENT_ACCOUNTS: JSON.stringify(Array.from({ length: accounts }, accountOf)),
   };
   const entry = counted ? 'counted.mjs' : 'index.js';
   return { dir, storage, bundle, vars, entry, modules: counted ? [entry, ...modules] : modules };

@@ -1,19 +1,22 @@
 // `npm run openapi`: builds workers/control/openapi.json from the contracts of the control plane
 // and the addresses of the data plane. With `--check` it only says whether the file is of today:
-// that is the gate `openapi`.
+// that is the gate `openapi`. With `--roles` it prints who may call what.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { runnerImport } from 'vite';
 import { inProject } from './lib/places.mjs';
 import { Stop, explain, say } from './lib/say.mjs';
 import { documentOf } from './openapi/document.mjs';
+import { rolesTable } from './openapi/roles.mjs';
 
 const FILE = inProject('workers', 'control', 'openapi.json');
 const CONTRACT = inProject('workers', 'control', 'contract', 'all.ts');
 
 try {
-  const text = `${JSON.stringify(documentOf(await groups()), null, 1)}\n`;
-  if (process.argv.includes('--check')) check(text);
+  const document = documentOf(await groups());
+  const text = `${JSON.stringify(document, null, 1)}\n`;
+  if (process.argv.includes('--roles')) say(rolesTable(document.paths));
+  else if (process.argv.includes('--check')) check(text);
   else write(text);
 } catch (problem) {
   explain(problem);

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DATA_PLANE_PATHS } from '../scripts/openapi/data-plane.mjs';
+import { rolesTable } from '../scripts/openapi/roles.mjs';
 import { SHARED_SCHEMAS } from '../scripts/openapi/schemas.mjs';
 import { GROUPS } from '../workers/control/contract/all';
 import type { LimitScope } from '../workers/domain/errors';
@@ -169,3 +170,29 @@ function valueOf(schema: Schema, name: string): fc.Arbitrary<unknown> {
     name === 'limits' ? { requiredKeys: [] } : { requiredKeys: [...(required ?? [])] };
   return fc.record(Object.fromEntries(fields), options);
 }
+
+describe('the table of who may call what', () => {
+  const lines = rolesTable(document.paths).split('\n');
+  const linesOf = (method: string, path: string) =>
+    lines.filter((line) => line.split(/ +/).slice(0, 2).join(' ') === `${method} ${path}`);
+
+  it('has a line of every operation of the control plane, and of nothing else', () => {
+    const endpoints = GROUPS.flatMap(({ endpoints: group }) => Object.values(group));
+    expect(lines).toHaveLength(endpoints.length + 1);
+    for (const { method, path } of endpoints) {
+      expect([method, path, linesOf(method, path).length]).toEqual([method, path, 1]);
+    }
+  });
+
+  it.each([
+    ['/api/auth/login', 'POST', ['yes', 'yes', 'yes', 'yes', '-']],
+    ['/api/tokens', 'GET', ['-', 'yes', 'yes', 'yes', '-']],
+    ['/api/tokens', 'POST', ['-', 'yes', '-', 'yes', '-']],
+    ['/admin/users', 'GET', ['-', '-', 'yes', 'yes', 'a token: read:users']],
+    ['/admin/users', 'POST', ['-', '-', '-', 'yes', 'a token: write:users']],
+    ['/admin/service-tokens', 'POST', ['-', '-', '-', 'yes', '-']],
+    ['/metrics', 'GET', ['-', '-', '-', '-', 'the metrics secret']],
+  ])('says of %s by %s: %j', (path, method, expected) => {
+    expect(linesOf(method, path)[0]?.split(/ {2,}/).slice(2)).toEqual(expected);
+  });
+});

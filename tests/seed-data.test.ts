@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isId, newId as newDomainId, timeOfId } from '../workers/domain/ids';
+import { BLOCK_HOURS } from '../workers/domain/usage/blocks';
+import { FINE_CLOSINGS } from '../workers/domain/usage/figures';
 import { bucketOf as domainBucketOf } from '../workers/domain/usage/histogram';
 import type { Row } from '../scripts/lib/seed-data.mjs';
 import { bucketOf, newId, randomOf, seedData } from '../scripts/lib/seed-data.mjs';
@@ -46,6 +48,32 @@ describe('seeded rows', () => {
         const counts = JSON.parse(String(histogram)) as number[];
         expect(counts.reduce((all, count) => all + count, 0)).toBe(requests);
       }
+    }
+  });
+
+  it('have sums by hours and days that come to those by quarters', () => {
+    const totals = (rows: readonly Row[]) =>
+      Object.fromEntries(
+        ['requests', 'cost_nanos', 'input_tokens', 'output_tokens'].map((name) => [
+          name,
+          rows.reduce((sum, row) => sum + Number(row[name]), 0),
+        ]),
+      );
+    const whole = totals(data.rollups);
+    for (const hours of BLOCK_HOURS) {
+      const blocks = data.usage_totals.filter((row) => row['hours'] === hours);
+      expect(totals(blocks)).toEqual(whole);
+      for (const { starts_at: at } of blocks) expect(Number(at) % (hours * 3_600_000)).toBe(0);
+    }
+    expect(totals(data.usage_days)).toEqual(whole);
+    const isFine = ({ closing }: Row) => FINE_CLOSINGS.some((fine) => fine === closing);
+    const failed = data.rollups.filter((row) => !isFine(row));
+    expect(data.usage_days.reduce((sum, { errors }) => sum + Number(errors), 0)).toBe(
+      totals(failed)['requests'],
+    );
+    for (const { requests, total_histogram: total } of [...data.usage_totals, ...data.usage_days]) {
+      const counts = Object.values(JSON.parse(String(total)) as Record<string, number>);
+      expect(counts.reduce((all, count) => all + count, 0)).toBe(requests);
     }
   });
 

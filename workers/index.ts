@@ -3,6 +3,7 @@
 import { app } from './app';
 import { scheduled } from './jobs';
 
+export { EgressObject } from './objects/egress';
 export { LedgerObject } from './objects/ledger';
 export { LiveObject } from './objects/live';
 export { PoolObject } from './objects/pool';

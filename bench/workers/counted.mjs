@@ -4,7 +4,7 @@
 import relay, { LedgerObject, PoolObject } from './index.js';
 
 export default relay;
-export { ThrottleObject } from './index.js';
+export { EgressObject, LiveObject, ThrottleObject } from './index.js';
 
 /** Outside the objects, which workerd puts away after ten idle seconds. */
 function freshCounts() {

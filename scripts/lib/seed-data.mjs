@@ -10,6 +10,8 @@ const SLOT_MS = HOUR_MS / 4;
 /** The log keeps 30 days; sums are kept for good. */
 const LOG_DAYS = 30;
 const SUM_DAYS = 90;
+/** Those of workers/domain/usage/blocks.ts. */
+const BLOCK_HOURS = [1, 6, 24];
 const BUCKETS = 84;
 const BURST_REQUESTS = 8;
 
@@ -38,6 +40,8 @@ const MODELS = /** @type {const} */ ([
  * @property {readonly Row[]} balances
  * @property {readonly Row[]} requests
  * @property {readonly Row[]} rollups
+ * @property {readonly Row[]} usage_totals sums of the rollups, all of them
+ * @property {readonly Row[]} usage_days
  */
 
 /** @param {Wanted} wanted @returns {Seeded} */
@@ -57,6 +61,7 @@ export function seedData({ seed, endAt, users, requests }) {
   };
   const logged = make(requests, endAt - LOG_DAYS * DAY_MS, endAt);
   make(requests, endAt - SUM_DAYS * DAY_MS, endAt - LOG_DAYS * DAY_MS);
+  const quarters = [...sums.values()];
   return {
     users: people.map(({ user }) => user),
     wallets: people.map(({ wallet }) => wallet),
@@ -67,7 +72,9 @@ export function seedData({ seed, endAt, users, requests }) {
       as_of: endAt,
     })),
     requests: logged,
-    rollups: [...sums.values()].map(rollupOf),
+    rollups: quarters.map(rollupOf),
+    usage_totals: BLOCK_HOURS.flatMap((hours) => summed(quarters, blockOf(hours))).map(sumOf),
+    usage_days: summed(quarters, dayOf).map(sumOf),
   };
 }
 
@@ -235,6 +242,63 @@ const SUMMED = /** @type {const} */ ([
 
 /** @typedef {{ row: Row, total: number[], first: number[] }} Sum */
 
+/**
+ * Sums of `sums`: `partOf` says of which row each is a part, and with what beside its figures.
+ * @param {readonly Sum[]} sums @param {(row: Row) => { key: Row, more?: Row }} partOf
+ * @returns {Sum[]}
+ */
+function summed(sums, partOf) {
+  const found = /** @type {Map<string, Sum>} */ (new Map());
+  for (const { row, total, first } of sums) {
+    const { key, more = {} } = partOf(row);
+    const added = { ...more, ...figuresOf(row) };
+    const name = Object.values(key).join(' ');
+    const sum = found.get(name);
+    if (sum === undefined) {
+      found.set(name, { row: { ...key, ...added }, total: [...total], first: [...first] });
+      continue;
+    }
+    for (const [column, figure] of Object.entries(added)) {
+      sum.row[column] = Number(sum.row[column]) + Number(figure);
+    }
+    addBuckets(sum.total, total);
+    addBuckets(sum.first, first);
+  }
+  return [...found.values()];
+}
+
+/** @param {Row} row @returns {Row} */
+function figuresOf(row) {
+  const names = ['requests', ...SUMMED];
+  return Object.fromEntries(names.map((name) => [name, row[name] ?? 0]));
+}
+
+/** As usage_totals has them. @param {number} hours @returns {(row: Row) => { key: Row }} */
+function blockOf(hours) {
+  return ({ slot, model = '', account_id = '', closing = '' }) => ({
+    key: { hours, starts_at: startOf(slot, hours * HOUR_MS), model, account_id, closing },
+  });
+}
+
+/** As usage_days has them. @param {Row} row @returns {{ key: Row, more: Row }} */
+function dayOf({ slot, user_id = '', key_id = '', closing, requests = 0 }) {
+  const isFine = closing === 'completed' || closing === 'client-left';
+  return {
+    key: { day: startOf(slot, DAY_MS), user_id, key_id },
+    more: { errors: isFine ? 0 : requests },
+  };
+}
+
+/** @param {unknown} at @param {number} lengthMs */
+function startOf(at, lengthMs) {
+  return Number(at) - (Number(at) % lengthMs);
+}
+
+/** @param {number[]} sum @param {readonly number[]} histogram */
+function addBuckets(sum, histogram) {
+  for (const [bucket, count] of histogram.entries()) sum[bucket] = (sum[bucket] ?? 0) + count;
+}
+
 /** @param {Map<string, Sum>} sums @param {Row} request */
 function addToSum(sums, request) {
   const at = Number(request['admitted_at']);
@@ -274,4 +338,12 @@ function rollupOf({ row, total, first }) {
     total_histogram: JSON.stringify(total),
     first_byte_histogram: JSON.stringify(first),
   };
+}
+
+/** Of what is made of rollups only buckets that count something are kept. @param {Sum} sum */
+function sumOf({ row, total, first }) {
+  /** @param {readonly number[]} histogram */
+  const kept = (histogram) =>
+    JSON.stringify(Object.fromEntries([...histogram.entries()].filter(([, count]) => count > 0)));
+  return { ...row, total_histogram: kept(total), first_byte_histogram: kept(first) };
 }

@@ -48,6 +48,13 @@ const shared = {
       additionalProperties: false,
     },
   },
+  groups: {
+    type: 'array',
+    description: 'Labels of accounts: the one that answers has one of these.',
+    minItems: 1,
+    maxItems: 20,
+    items: { type: 'string', minLength: 1, maxLength: 64 },
+  },
 };
 
 const ofKeys = {
@@ -77,6 +84,12 @@ const ofKeys = {
     required: ['lifetimeMs'],
     properties: { lifetimeMs: { type: 'integer', minimum: 1000, maximum: LIFETIME_MS_MAX } },
     additionalProperties: false,
+  },
+  waitsForCacheMs: {
+    type: 'integer',
+    description: 'How long a turn may wait for the account that has its prompt in the cache.',
+    minimum: 0,
+    maximum: 20_000,
   },
 };
 

@@ -2,6 +2,7 @@
 // schema wants it. Money is typed in dollars, instants as dates, spans as `7d`.
 
 import { Stop } from '../lib/say.mjs';
+import { HOURS_WORDS, factorOf, hoursOf, pairsOf } from './spelling.mjs';
 
 /** A command that was typed wrongly; exit code 2. */
 export class Usage extends Stop {}
@@ -26,6 +27,10 @@ export function parse(given) {
   const flags = new Map();
   for (let index = 0; index < given.length; index += 1) {
     const text = given[index] ?? '';
+    if (text === '-h') {
+      flags.set('help', true);
+      continue;
+    }
     if (!text.startsWith('--')) {
       words.push(text);
       continue;
@@ -35,7 +40,10 @@ export function parse(given) {
     const takesNext = value === undefined && !SWITCHES.includes(name) && next !== undefined;
     const isTaken = takesNext && !next.startsWith('--');
     if (isTaken) index += 1;
-    flags.set(name, value ?? (isTaken ? next : true));
+    const typed = value ?? (isTaken ? next : true);
+    const before = flags.get(name);
+    // A flag that comes again adds to a list: `--model-name a=b --model-name c=d`.
+    flags.set(name, typeof before === 'string' && typed !== true ? `${before},${typed}` : typed);
   }
   return { words, flags };
 }
@@ -59,6 +67,12 @@ export function valueOf({ name, flag, schema }, text, now) {
   if (isNullable && text === 'none') return null;
   const kind = choices.find((/** @type {Schema} */ one) => one['type'] !== 'null') ?? {};
   const wrong = (/** @type {string} */ wanted) => new Usage(`--${flag} takes ${wanted}.`);
+  const spelt = SPELT[spellingOf(name, kind) ?? ''];
+  if (spelt !== undefined && !/^[[{]/.test(text)) {
+    const value = spelt.read(text);
+    if (value === null) throw wrong(spelt.words);
+    return value;
+  }
   if (kind.type === 'integer' || kind.type === 'number') {
     const value = numberOf(name, text, now);
     if (value === null) throw wrong(wordsOf({ name, schema }));
@@ -77,6 +91,24 @@ export function valueOf({ name, flag, schema }, text, now) {
     if (kind.type === undefined) return text;
     throw wrong('JSON');
   }
+}
+
+/**
+ * Fields that people write otherwise than as JSON; each is read by its own rule.
+ * @type {Readonly<Record<string, { words: string, read: (text: string) => unknown }>>}
+ */
+const SPELT = {
+  hours: { words: HOURS_WORDS, read: hoursOf },
+  factor: { words: 'a factor, such as 1.1', read: factorOf },
+  pairs: { words: 'pairs such as public=own, with commas', read: pairsOf },
+};
+
+/** @param {string} name @param {Schema} schema */
+function spellingOf(name, schema) {
+  if (name === 'activeHours') return 'hours';
+  if (name.endsWith('Factor')) return 'factor';
+  const isOfTexts = schema['additionalProperties']?.type === 'string';
+  return schema['type'] === 'object' && isOfTexts ? 'pairs' : null;
 }
 
 /** @param {Schema} items @param {string} text */
@@ -132,6 +164,8 @@ export function wordsOf({ name, schema }) {
     return kinds.join(' or ');
   }
   if (schema['enum'] !== undefined) return schema['enum'].join(' | ');
+  const spelt = SPELT[spellingOf(name, schema) ?? ''];
+  if (spelt !== undefined) return spelt.words;
   if (schema['type'] === 'integer') {
     if (name.endsWith('Nanos')) return 'dollars, such as 2.50';
     if (name.endsWith('Ms')) return 'a span, such as 1h or 7d';

@@ -8,13 +8,17 @@
  * @property {string} does name of an operation
  * @property {readonly string[]} [takes] fields that are words, in this order; else the path's
  * @property {readonly string[]} [columns] of the table that a list is shown as
+ * @property {string} [says] in place of the operation's summary, where it is used for one thing
  * @property {true} [counts] how many there are is shown, not which
  */
 
 const KEY = ['id', 'name', 'status', 'userId', 'tags', 'expiresAt', 'createdAt'];
 const LINE = ['at', 'kind', 'amountNanos', 'balanceNanos', 'model', 'requestId', 'reason'];
 const REQUEST = ['admittedAt', 'id', 'model', 'status', 'closing', 'costNanos', 'totalMs'];
-const ACCOUNT = ['id', 'name', 'kind', 'status', 'weight', 'priority', 'baseUrl', 'origin'];
+const ACCOUNT = ['id', 'name', 'kind', 'status', 'weight', 'priority'];
+const STATE = ['state', 'reasons.0.until', 'reasons.0.reason'];
+const DAY = ['day', 'name', 'requests', 'failures', 'cacheHitShare', 'costNanos', 'accountNanos'];
+const LOST = ['moves', 'movedNanos', 'absorbedAttempts', 'absorbedNanos'];
 
 /** @type {readonly Command[]} */
 export const COMMANDS = [
@@ -37,7 +41,12 @@ export const COMMANDS = [
   { command: 'users show', does: 'admin.users.read' },
   { command: 'users create', does: 'admin.users.create', takes: ['email', 'name'] },
   { command: 'users change', does: 'admin.users.change' },
-  { command: 'users limits', does: 'admin.users.change', takes: ['id', 'limits'] },
+  {
+    command: 'users limits',
+    does: 'admin.users.change',
+    takes: ['id', 'limits'],
+    says: 'Sets somebody’s limits as a whole, as JSON; {} limits nothing.',
+  },
   { command: 'users suspend', does: 'admin.users.suspend' },
   { command: 'users activate', does: 'admin.users.activate' },
   { command: 'users password', does: 'admin.users.password' },
@@ -45,7 +54,12 @@ export const COMMANDS = [
   { command: 'users delete', does: 'admin.users.delete' },
 
   { command: 'keys list', does: 'admin.keys.list', columns: KEY },
-  { command: 'keys count', does: 'admin.keys.list', counts: true },
+  {
+    command: 'keys count',
+    does: 'admin.keys.list',
+    counts: true,
+    says: 'Says how many API keys there are, of a user, a tag, or a secret’s version.',
+  },
   { command: 'keys show', does: 'admin.keys.read' },
   { command: 'keys create', does: 'admin.keys.create', takes: ['id', 'name'] },
   { command: 'keys change', does: 'admin.keys.change' },
@@ -81,12 +95,19 @@ export const COMMANDS = [
   },
   { command: 'codes revoke', does: 'admin.codes.revoke' },
 
-  { command: 'accounts list', does: 'admin.accounts.list', columns: ACCOUNT },
+  { command: 'accounts list', does: 'admin.accounts.list', columns: [...ACCOUNT, ...STATE] },
   { command: 'accounts show', does: 'admin.accounts.read' },
   { command: 'accounts add', does: 'admin.accounts.create', takes: ['name', 'kind', 'baseUrl'] },
   { command: 'accounts change', does: 'admin.accounts.change' },
   { command: 'accounts credential', does: 'admin.accounts.credential' },
   { command: 'accounts test', does: 'admin.accounts.test' },
+  { command: 'accounts reset', does: 'admin.accounts.reset' },
+  {
+    command: 'accounts days',
+    does: 'admin.accounts.allDays',
+    takes: ['accountId'],
+    columns: [...DAY, ...LOST],
+  },
   { command: 'accounts enable', does: 'admin.accounts.enable' },
   { command: 'accounts drain', does: 'admin.accounts.drain' },
   { command: 'accounts disable', does: 'admin.accounts.disable' },

@@ -30,6 +30,9 @@ import { Stop } from '../lib/say.mjs';
 
 const FILE = inProject('workers', 'control', 'openapi.json');
 
+/** Fields that are typed under a shorter name. @type {Readonly<Record<string, string>>} */
+const FLAGS = { activeHours: 'hours', modelNames: 'modelName' };
+
 /** @type {Map<string, Operation> | null} */
 let known = null;
 
@@ -112,7 +115,9 @@ function resolved(schema, components) {
  * @returns {Field}
  */
 function fieldOf(name, place, more) {
-  const short = name.replace(/(?<=.)(Nanos|Ms|At)$/, '');
+  const short = (FLAGS[name] ?? name)
+    .replace(/(?<=.)(Nanos|Ms|At)$/, '')
+    .replace(/^is([A-Z])/, (_, first) => first.toLowerCase());
   const flag = short.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   return { name, flag, place, ...more };
 }

@@ -1,65 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { parse, valueOf } from './arguments.mjs';
 import { COMMANDS } from './commands.mjs';
 import { helpOf, overview } from './help.mjs';
 import { operationOf } from './operations.mjs';
 import { main } from './run.mjs';
 import { fileOf, urlOf } from './session.mjs';
 import { dollars, lines, table } from './show.mjs';
-
-const NOW = Date.UTC(2026, 10, 23);
-const DAY_MS = 86_400_000;
-
-describe('what is typed', () => {
-  it('is words and flags, with or without =', () => {
-    const { words, flags } = parse(['keys', 'list', '--tag', 'a', '--json', 'x', '--limit=3']);
-    expect(words).toEqual(['keys', 'list', 'x']);
-    expect([...flags]).toEqual([
-      ['tag', 'a'],
-      ['json', true],
-      ['limit', '3'],
-    ]);
-  });
-
-  /** @param {string} operation @param {string} name @param {string} text */
-  function valueIn(operation, name, text) {
-    const field = operationOf(operation).fields.find((one) => one.name === name);
-    if (field === undefined) throw new Error(`${operation} has no ${name}`);
-    return valueOf(field, text, NOW);
-  }
-
-  it.each([
-    ['admin.credits.grant', 'amountNanos', '2.50', 2_500_000_000],
-    ['admin.credits.grant', 'amountNanos', '$0.000000001', 1],
-    ['admin.credits.adjust', 'amountNanos', '-3', -3_000_000_000],
-    ['tokens.create', 'expiresAt', '7d', NOW + 7 * DAY_MS],
-    ['tokens.create', 'expiresAt', '2027-01-01', Date.UTC(2027, 0, 1)],
-    ['tokens.create', 'expiresAt', 'none', null],
-    ['tokens.create', 'tags', 'a, b', ['a', 'b']],
-    ['tokens.create', 'limits', '{"concurrency":1}', { concurrency: 1 }],
-    ['tokens.create', 'limits.concurrency', '1', 1],
-    ['tokens.rotate', 'graceMs', '1h', 3_600_000],
-    ['credits.statement', 'since', '1d', NOW - DAY_MS],
-    ['admin.users.list', 'role', 'admin', 'admin'],
-    ['credits.setAlerts', 'percents', '50,80', [50, 80]],
-  ])('stands in %s for %s: %s', (operation, name, text, expected) => {
-    expect(valueIn(operation, name, text)).toEqual(expected);
-  });
-
-  it.each([
-    ['admin.credits.grant', 'amountNanos', '1,5', /--amount takes dollars/],
-    ['admin.credits.grant', 'amountNanos', '0.0000000001', /--amount takes dollars/],
-    ['tokens.create', 'expiresAt', 'soon', /--expires takes a date/],
-    ['tokens.create', 'limits', '{', /--limits takes JSON/],
-    ['tokens.list', 'limit', 'many', /--limit takes a whole number/],
-  ])('is refused in %s for %s: %s', (operation, name, text, words) => {
-    expect(() => valueIn(operation, name, text)).toThrow(words);
-  });
-});
 
 describe('the table of commands', () => {
   it.each(COMMANDS)('has with "$command" an operation with what it takes and shows', (row) => {
@@ -101,6 +50,11 @@ describe('what is shown', () => {
     const shown = table(['name'], [{ name: 'a\u001b[2Jb\u202e\nc' }]);
     expect(shown).toBe('NAME\na\uFFFD[2Jb\uFFFD\uFFFDc');
     expect(lines({ name: '\u0007' })).toBe('name  \uFFFD');
+  });
+
+  it('is a number where it is no date, and the rest of the list with it', () => {
+    const items = [{ expiresAt: 9e15 }, { expiresAt: Date.UTC(2027, 0, 1) }];
+    expect(table(['expiresAt'], items)).toBe('EXPIRES\n9000000000000000\n2027-01-01 00:00:00');
   });
 
   it.each([
@@ -189,6 +143,22 @@ describe('a command', () => {
     expect(calls).toEqual([]);
   });
 
+  it('with --help or -h does nothing but say what it takes', async () => {
+    for (const words of [
+      ['login', '--help'],
+      ['logout', '-h'],
+      ['users', '--help'],
+      ['keys', 'count', '-h'],
+    ]) {
+      expect([words, await run(words)]).toEqual([words, 0]);
+    }
+    expect(said.join('')).toMatch(/relay -- keys count\nSays how many/);
+    await run(['users', '--help']);
+    expect(said.join('')).toMatch(/ {2}users limits +Sets somebody’s limits/);
+    expect(said.join('')).not.toContain('keys list');
+    expect(calls).toEqual([]);
+  });
+
   it('logs in with tokens of its own, kept for their owner alone, without the password', async () => {
     answer = () => [200, login(1, 600_000)];
     const code = await run(['login', 'a@relay.test'], { RELAY_PASSWORD: 'correct horse' });
@@ -242,6 +212,76 @@ describe('a command', () => {
     expect(await run(words, { RELAY_CREDENTIAL: 'sk-canary' })).toBe(0);
     expect(calls[0]?.body.credential).toBe('sk-canary');
     expect(said.join('')).not.toContain('sk-canary');
+  });
+
+  it('reads a credential from a file, and adds an account of every field', async () => {
+    const path = join(folder, 'credential.json');
+    writeFileSync(path, '{"private_key":"canary"}\n');
+    answer = () => [201, { account: {} }];
+    const typed =
+      'accounts add Night anthropic --hard --models m1,m2 --model-name m1=own-1 ' +
+      '--model-name m2=own-2 --group org --groups team,night --max-concurrency 5 --daily-cap 50 ' +
+      '--monthly-cap none --egress weur --cost-factor 1.1 --notes note';
+    const words = [...typed.split(' '), '--hours', 'Sat 22:00-06:00', '--credential-file', path];
+    const code = await run(words);
+    expect([code, said.join('')]).toEqual([0, expect.not.stringContaining('canary')]);
+    expect(calls[0]?.body).toEqual({
+      name: 'Night',
+      kind: 'anthropic',
+      credential: '{"private_key":"canary"}',
+      isHard: true,
+      models: ['m1', 'm2'],
+      modelNames: { m1: 'own-1', m2: 'own-2' },
+      group: 'org',
+      groups: ['team', 'night'],
+      maxConcurrency: 5,
+      dailyCapNanos: 50_000_000_000,
+      monthlyCapNanos: null,
+      activeHours: { timeZone: 'UTC', days: [6], fromMinute: 1_320, toMinute: 360 },
+      egress: 'weur',
+      costFactor: [11, 10],
+      notes: 'note',
+    });
+    const nowhere = ['accounts', 'credential', 'acc_1', '--credential-file'];
+    expect(await run([...nowhere, join(folder, 'none')])).toBe(1);
+    expect(await run(nowhere)).toBe(2);
+    expect(await run(['accounts', 'list', '--credential-file', path])).toBe(2);
+    expect(calls).toHaveLength(1);
+  });
+
+  it('lists accounts with what holds them back and until when', async () => {
+    const until = Date.UTC(2026, 11, 1);
+    const reasons = [{ reason: 'Its spend limit is reached.', until }];
+    const items = [
+      { id: 'acc_1', state: 'out', reasons },
+      { id: 'acc_2', state: null, reasons: [] },
+    ];
+    answer = () => [200, { items }];
+    expect(await run(['accounts', 'list'])).toBe(0);
+    const [head, first, second] = said.join('').split('\n');
+    expect(head).toMatch(/STATE +UNTIL +REASON$/);
+    expect(first).toMatch(/out +2026-12-01 00:00:00 +Its spend limit is reached\.$/);
+    expect(second).toMatch(/^acc_2( +-)+$/);
+  });
+
+  it('seals all accounts under the newest master key, call by call, and says what it cannot', async () => {
+    const keyVersion = '2';
+    const left = [
+      { keyVersion, resealed: 40, remaining: 3, unreadable: [] },
+      { keyVersion, resealed: 3, remaining: 0, unreadable: [] },
+    ];
+    answer = () => [200, left.shift()];
+    expect(await run(['rotate-master'])).toBe(0);
+    expect(calls.map(({ method, url }) => `${method} ${url}`)).toEqual(
+      Array.from({ length: 2 }, () => 'POST /admin/accounts/reseal'),
+    );
+    expect(said.join('')).toBe(
+      '43 credentials were sealed anew, under master key "2". No account needs an older one.\n',
+    );
+    const lost = { id: 'acc_1', name: 'Lost', credentialKeyVersion: '1' };
+    answer = () => [200, { keyVersion, resealed: 0, remaining: 1, unreadable: [lost] }];
+    expect(await run(['rotate-master'])).toBe(1);
+    expect(said.join('')).toMatch(/acc_1 +Lost +1/);
   });
 
   it('tells a refusal in its words and fields, and ends with 1', async () => {

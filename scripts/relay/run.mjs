@@ -5,10 +5,11 @@ import { randomUUID } from 'node:crypto';
 import { Stop, say } from '../lib/say.mjs';
 import { Usage, parse, valueOf, wordsOf } from './arguments.mjs';
 import { COMMANDS } from './commands.mjs';
-import { helpOf, overview } from './help.mjs';
+import { groupHelp, helpOf, overview } from './help.mjs';
 import { LOGIN_COMMANDS } from './login.mjs';
 import { operationOf } from './operations.mjs';
-import { ask } from './prompt.mjs';
+import { rotateMaster } from './rotate-master.mjs';
+import { FILE_FLAG, isSecret, secretOf } from './secrets.mjs';
 import { NoLogin, Refusal, Unreachable, callAs, urlOf } from './session.mjs';
 import { lines, table } from './show.mjs';
 
@@ -24,8 +25,6 @@ import { lines, table } from './show.mjs';
 const ITEMS_MAX = 100_000;
 /** What every command takes. */
 const COMMON = ['url', 'json', 'csv', 'all', 'help', 'idempotency-key'];
-/** Never typed: asked for, or given by the environment. */
-const SECRETS = /^(password|credential)$/;
 
 /**
  * The exit code.
@@ -56,13 +55,18 @@ function codeOf(problem) {
 /** @param {Typed} typed @param {NodeJS.ProcessEnv} environment */
 async function run(typed, environment) {
   const [group, name] = typed.words;
+  const isHelp = typed.flags.has('help');
   if (group === undefined || group === 'help') return say(overview());
+  if (isHelp && LOGIN_COMMANDS[group] !== undefined) return say(overview());
+  const ofGroup = COMMANDS.filter(({ command }) => command.startsWith(`${group} `));
+  if (isHelp && name === undefined && ofGroup.length > 0) return say(groupHelp(ofGroup));
   const place = { url: urlOf(environment, typed.flags.get('url')), environment };
   const login = LOGIN_COMMANDS[group];
   if (login !== undefined) return login(place, typed);
+  if (group === 'rotate-master') return rotateMaster(place, typed);
   const command = commandOf(group, name);
   const operation = operationOf(command.does);
-  if (typed.flags.has('help')) return say(helpOf(command, operation));
+  if (isHelp) return say(helpOf(command, operation));
   const words = typed.words.slice(command.command.split(' ').length);
   const values = await valuesOf({ command, operation }, { words, flags: typed.flags }, environment);
   await perform(place, { command, operation, values, flags: typed.flags });
@@ -101,9 +105,9 @@ async function valuesOf({ command, operation }, { words, flags }, environment) {
       `"${words[takes.length]}" is one word too many.\n\n${helpOf(command, operation)}`,
     );
   }
-  const strange = [...flags.keys()].find(
-    (flag) => !COMMON.includes(flag) && !fields.some((field) => field.flag === flag),
-  );
+  const takesFile = fields.some((field) => isSecret(field) && field.name === 'credential');
+  const known = [...COMMON, ...(takesFile ? [FILE_FLAG] : []), ...fields.map(({ flag }) => flag)];
+  const strange = [...flags.keys()].find((flag) => !known.includes(flag));
   if (strange !== undefined) {
     throw new Usage(`There is no --${strange} here.\n\n${helpOf(command, operation)}`);
   }
@@ -111,7 +115,10 @@ async function valuesOf({ command, operation }, { words, flags }, environment) {
   const values = new Map();
   for (const field of fields) {
     const word = words[takes.indexOf(field.name)];
-    const value = await valueFor(field, { given: word ?? flags.get(field.flag), environment });
+    const given = word ?? flags.get(field.flag);
+    const value = isSecret(field)
+      ? await secretOf(field, { given, file: flags.get(FILE_FLAG), environment })
+      : valueFor(field, given);
     if (value !== undefined) values.set(field.name, value);
     else if (field.required && ![...flags.keys()].some((one) => one.startsWith(`${field.flag}.`))) {
       const how = takes.includes(field.name) ? `<${field.flag}>` : `--${field.flag}`;
@@ -121,22 +128,12 @@ async function valuesOf({ command, operation }, { words, flags }, environment) {
   return values;
 }
 
-/**
- * @param {Field} field
- * @param {{ given: string | true | undefined, environment: NodeJS.ProcessEnv }} source
- */
-async function valueFor(field, { given, environment }) {
-  const { name, flag, required } = field;
-  if (SECRETS.test(name) && field.place === 'body') {
-    if (given === undefined && !required) return undefined;
-    // Not the password that one logs in with oneself.
-    const variable = name === 'password' ? 'RELAY_NEW_PASSWORD' : 'RELAY_CREDENTIAL';
-    if (typeof given === 'string') {
-      throw new Usage(`A ${name} is not typed: it is asked for, or comes from ${variable}.`);
-    }
-    return environment[variable] || (await ask(`New ${name}`, { hidden: true }));
+/** @param {Field} field @param {string | true | undefined} given */
+function valueFor(field, given) {
+  if (given === true) {
+    if (field.schema['type'] === 'boolean') return true;
+    throw new Usage(`--${field.flag} needs a value: ${wordsOf(field)}.`);
   }
-  if (given === true) throw new Usage(`--${flag} needs a value: ${wordsOf(field)}.`);
   return given === undefined ? undefined : valueOf(field, given, Date.now());
 }
 

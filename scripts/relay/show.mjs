@@ -93,8 +93,10 @@ function cellOf(column, value) {
 /** @param {string} column @param {number} value */
 function numberOf(column, value) {
   if (column.endsWith('Nanos')) return dollars(value);
-  if (/(At|^at|\.at|^asOf|^effectiveFrom|^previousUntil|^from|^to)$/.test(column)) {
-    return new Date(value).toISOString().replace('T', ' ').slice(0, 19);
+  if (/(At|^at|\.at|^asOf|^effectiveFrom|^previousUntil|^from|^to|^since|until)$/.test(column)) {
+    const date = new Date(value);
+    if (Number.isNaN(date.getTime())) return String(value);
+    return date.toISOString().replace('T', ' ').slice(0, 19);
   }
   return String(value);
 }

@@ -17,11 +17,28 @@ import {
   USAGE,
 } from '../support/answers';
 import { FakeUpstream } from '../support/fake-upstream';
+import type { Own, Owner } from '../support/own-accounts';
+import { ownerOfAccounts } from '../support/own-accounts';
 
 const relay = inject('relay');
 const upstream = new FakeUpstream(relay.accounts);
-beforeAll(() => upstream.open());
-afterAll(() => upstream.close());
+/** What refuses is an account of the test's own: a refusal may hold it back for everybody. */
+let owner: Owner;
+const owns = new Map<string, Own>();
+beforeAll(async () => {
+  await upstream.open();
+  owner = await ownerOfAccounts();
+  for (const { mark } of WAYS) {
+    for (const [status] of REFUSALS) owns.set(`${mark} ${status}`, await owner.own(['only']));
+    // A list is kept for some minutes: this one's nobody else has asked for.
+    owns.set(`${mark} models`, await owner.own(['only'], { models: [MODEL] }));
+  }
+  await owner.known();
+});
+afterAll(async () => {
+  await upstream.close();
+  await owner.end();
+});
 
 const MAJORS = [
   { major: 1, Sdk: Anthropic1 },
@@ -48,6 +65,14 @@ const WAYS: readonly Way[] = MAJORS.flatMap(({ major, Sdk }) =>
     return { major, prefix, mark: `mark-sdk${major}${prefix.replace('/', '-')}`, client };
   }),
 );
+
+const REFUSALS = [
+  [400, 'invalid_request_error', 'BadRequestError'],
+  [403, 'permission_error', 'PermissionDeniedError'],
+  [404, 'not_found_error', 'NotFoundError'],
+  [429, 'rate_limit_error', 'RateLimitError'],
+  [529, 'overloaded_error', 'InternalServerError'],
+] as const;
 
 function prompt(text: string): Anthropic1.MessageCreateParamsNonStreaming {
   return { model: MODEL, max_tokens: 500, messages: [{ role: 'user', content: text }] };
@@ -113,11 +138,12 @@ describe.each(WAYS)('SDK $major under "$prefix/v1"', ({ major, mark, client }) =
     };
     const unpriced = { ...known, id: 'claude-unpriced-9' };
     const page = { data: [known, unpriced], has_more: false, first_id: MODEL, last_id: MODEL };
-    upstream.on('/v1/models?limit=1000', json(page));
-    upstream.on(`/v1/models/${MODEL}`, json(known));
-    const list = await client.models.list({ limit: 1_000 });
+    const own = owns.get(`${mark} models`);
+    own?.upstream.on('/v1/models', json(page));
+    const bound = client.withOptions({ apiKey: own?.key ?? null });
+    const list = await bound.models.list({ limit: 1_000 });
     expect(list.data).toEqual([known]);
-    await expect(client.models.retrieve(MODEL)).resolves.toMatchObject(known);
+    await expect(bound.models.retrieve(MODEL)).resolves.toMatchObject(known);
   });
 
   test('meets a wrong key as an authentication error, once', async () => {
@@ -138,16 +164,12 @@ describe.each(WAYS)('SDK $major under "$prefix/v1"', ({ major, mark, client }) =
     expect(upstream.seen(`${mark}-wrong-key`)).toHaveLength(0);
   });
 
-  test.each([
-    [400, 'invalid_request_error', 'BadRequestError'],
-    [403, 'permission_error', 'PermissionDeniedError'],
-    [404, 'not_found_error', 'NotFoundError'],
-    [429, 'rate_limit_error', 'RateLimitError'],
-    [529, 'overloaded_error', 'InternalServerError'],
-  ] as const)('meets the upstream’s %i as its own class of error', async (status, type, name) => {
-    const own = `${mark}-error-${status}`;
-    upstream.on(own, json(errorBody(type, `words of ${status}`), status));
-    const failure = client.messages.create(prompt(own));
+  test.each(REFUSALS)('meets the upstream’s %i as its own class of error', async (...refusal) => {
+    const [status, type, name] = refusal;
+    const own = owns.get(`${mark} ${status}`);
+    own?.upstream.on('refused', json(errorBody(type, `words of ${status}`), status));
+    const bound = client.withOptions({ apiKey: own?.key ?? null });
+    const failure = bound.messages.create(prompt('refused'));
     await expect(failure).rejects.toBeInstanceOf((major === 1 ? Anthropic1 : Anthropic0)[name]);
     await expect(failure).rejects.toMatchObject({
       status,

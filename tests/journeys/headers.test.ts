@@ -6,12 +6,21 @@ import { errorBody, events, json, message, stream } from '../support/answers';
 import type { Reply } from '../support/client';
 import { ask, send } from '../support/client';
 import { FakeUpstream } from '../support/fake-upstream';
+import type { Owner } from '../support/own-accounts';
+import { ownerOfAccounts } from '../support/own-accounts';
 
 const relay = inject('relay');
 const key = relay.keys.bytes;
 const upstream = new FakeUpstream(relay.accounts);
-beforeAll(() => upstream.open());
-afterAll(() => upstream.close());
+let owner: Owner;
+beforeAll(async () => {
+  await upstream.open();
+  owner = await ownerOfAccounts();
+});
+afterAll(async () => {
+  await owner.end();
+  await upstream.close();
+});
 
 const PASSED = {
   accept: 'application/json',
@@ -101,6 +110,9 @@ test.each(Object.keys(ANSWERS) as (keyof typeof ANSWERS)[])(
   'the account behind %s does not show in the answer',
   async (kind) => {
     const mark = `account-hidden-${kind.replaceAll(' ', '-')}`;
+    // Accounts of its own: a refusal holds them back for whoever comes next.
+    const { key, upstream } = await owner.own(['only']);
+    await owner.known();
     upstream.on(mark, ANSWERS[kind]);
     const reply = await send('/api/v1/messages', { key, body: ask(mark, { stream: true }) });
     expectNoAccount(reply);

@@ -5,7 +5,7 @@
 // node:assert, because these are some hundred thousand comparisons.
 import assert from 'node:assert/strict';
 import { afterAll, describe, it } from 'vitest';
-import type { RequestId } from '../../workers/domain/ids';
+import type { AccountId, RequestId } from '../../workers/domain/ids';
 import type { AdmitCall, Certainty, SettleCall } from '../../workers/domain/ledger/calls';
 import { CERTAINTIES } from '../../workers/domain/ledger/calls';
 import { postingsOfEntry, postingsOfRow, sumOf } from '../../workers/domain/ledger/posting';
@@ -52,6 +52,12 @@ describe('a wallet through any history', () => {
 interface Line {
   readonly requestId: RequestId;
   readonly keyId: (typeof KEYS)[number];
+  /** Answers it, whenever that is told. */
+  readonly accountId: AccountId;
+  /** Ids of what other requests may have made. */
+  readonly names: readonly string[];
+  /** What its account is known to hold of it. */
+  readonly made: Set<string>;
   seq: number | null;
   admitted: boolean;
   /** What the alarm may charge: by the last sign of life that counted. */
@@ -144,26 +150,41 @@ function again(world: World, call: () => void): void {
 function newLine({ random, lines }: World): Line {
   const requestId = idOf('request', lines.length);
   const keyId = KEYS[Math.floor(random() * KEYS.length)] ?? KEYS[0];
+  const accountId = idOf('account', Math.floor(random() * 2));
+  const named = [0.2, 0.05].filter((chance) => random() < chance);
+  const names = named.map(() => `file_${idOf('request', Math.floor(random() * lines.length))}`);
   const nothing = { seq: null, admitted: false, soFar: null, held: null, first: null, best: null };
-  const line: Line = { requestId, keyId, leaseUntil: 0, ...nothing };
+  const own = { accountId, names, made: new Set<string>() };
+  const line: Line = { requestId, keyId, leaseUntil: 0, ...own, ...nothing };
   lines.push(line);
   return line;
 }
 
-function callOf({ keyId, requestId }: Line): AdmitCall {
+function callOf({ keyId, requestId, names }: Line): AdmitCall {
   const call = admitCall(keyId, requestId);
-  return { ...call, sizes: { ...call.sizes, maxTokens: OUTPUT_TOKENS_MAX } };
+  const heldIds = names.map((id) => ({ field: 'file_id', id }));
+  return { ...call, heldIds, sizes: { ...call.sizes, maxTokens: OUTPUT_TOKENS_MAX } };
+}
+
+/** The account that holds all that the request names; null: it names nothing; `none`: none does. */
+function holderOf({ lines }: World, { names }: Line): AccountId | 'none' | null {
+  const holders = names.map((name) => lines.find(({ made }) => made.has(name))?.accountId);
+  const [holder = holders.length === 0 ? null : 'none'] = holders;
+  return holders.every((other) => other === holder) ? holder : 'none';
 }
 
 function admit(world: World, line: Line): void {
   const { ledger } = world;
   const available = ledger.state.balanceNanos - heldBy(world);
   const isAlone = ledger.state.open.size === 0;
+  const holder = holderOf(world, line);
   const answer = ledger.admit(callOf(line));
   if (line.first !== null) {
     assert.deepEqual(answer, { ok: false, error: { kind: 'already-closed' } });
   } else if (line.admitted) {
     assert.partialDeepStrictEqual(answer, { ok: true, lease: { seq: line.seq } });
+  } else if (holder === 'none') {
+    assert.deepEqual(answer, { ok: false, error: { kind: 'held-elsewhere', field: 'file_id' } });
   } else {
     const { boundNanos } = HOLD;
     const eighth = Math.floor((available - boundNanos) / 8 / OUTPUT_NANOS_PER_TOKEN);
@@ -172,6 +193,7 @@ function admit(world: World, line: Line): void {
     const fits = available >= boundNanos + output;
     assert.equal(answer.ok, fits || (isAlone && available >= LIKELY_INPUT_NANOS + output));
     if (!answer.ok) return;
+    assert.equal(answer.lease.owner ?? null, holder);
     line.admitted = true;
     line.held = { input: fits ? boundNanos : available - output, upTo, isReported: false };
     // All holds together never pass what is there to be held.
@@ -196,12 +218,17 @@ function settlement(world: World, line: Line): () => void {
   const costNanos = nanos(Math.floor(random() * 2e9));
   const seq = random() < 0.8 ? line.seq : null;
   const named = { seq, requestId: line.requestId, keyId: line.keyId };
-  const call = settleCall(named, { certainty, costNanos });
+  const made = random() < 0.5 ? {} : { heldIds: [`file_${line.requestId}`] };
+  const { accountId } = line;
+  const call = settleCall(named, { certainty, costNanos, accountId, ...made });
   return () => settle(world, line, call);
 }
 
 function settle({ ledger }: World, line: Line, call: SettleCall): void {
+  const { best } = line;
   const answer = ledger.settle(call);
+  const isSurer = best === null || rank(call.certainty) > rank(best.certainty);
+  if (isSurer) for (const id of call.heldIds ?? []) line.made.add(id);
   close(line, call);
   assert.deepEqual(answer, { closing: line.first?.closing, ...line.best });
 }
@@ -220,9 +247,12 @@ function close(
   },
 ): void {
   line.first ??= { closing, costNanos };
-  const surer =
-    line.best === null || CERTAINTIES.indexOf(certainty) > CERTAINTIES.indexOf(line.best.certainty);
+  const surer = line.best === null || rank(certainty) > rank(line.best.certainty);
   if (surer) line.best = { certainty, costNanos };
+}
+
+function rank(certainty: Certainty): number {
+  return CERTAINTIES.indexOf(certainty);
 }
 
 function sign(world: World, line: Line, step: number): () => void {
@@ -245,7 +275,7 @@ function sign(world: World, line: Line, step: number): () => void {
       if (line.soFar !== null && line.soFar.n >= n) return;
       line.soFar = { n, costNanos, dispatched };
       if (line.held !== null) report(line.held, input.inputNanos ?? null);
-      line.leaseUntil = nowOf(ledger) + MINUTE_MS;
+      line.leaseUntil = Math.max(line.leaseUntil, nowOf(ledger) + MINUTE_MS);
     }
   };
 }
@@ -276,7 +306,9 @@ function extension(world: World, line: Line): () => void {
       const state = isRefused ? 'refused' : 'held';
       assert.equal(answer.state, state);
       if (answer.state === 'held') assert.equal(answer.heldOutputTokensUpTo, granted);
-      if (granted > held.upTo) line.leaseUntil = nowOf(ledger) + MINUTE_MS;
+      if (granted > held.upTo) {
+        line.leaseUntil = Math.max(line.leaseUntil, nowOf(ledger) + MINUTE_MS);
+      }
       held.upTo = granted;
     }
   };

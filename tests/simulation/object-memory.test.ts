@@ -9,12 +9,14 @@ import type { KeyId } from '../../workers/domain/ids';
 import { alignTo } from '../../workers/domain/ledger/counting';
 import type { RequestRow } from '../../workers/domain/ledger/row';
 import { emptyState, foldClosed, foldOpened } from '../../workers/domain/ledger/state';
+import { MESSAGES_MAX, THINGS_MAX } from '../../workers/domain/ledger/things';
 import type { LimitSet } from '../../workers/domain/limits/limit-set';
 import { nanos } from '../../workers/domain/money';
 import { HOUR_MS, MINUTE_MS } from '../../workers/domain/time';
 import { RecentRequests } from '../../workers/objects/recent-requests';
 import { admitCall, HOLD, idOf, keyCopy, MODEL, NOW, ownerOf, PRICE } from '../support/ledger';
 
+const ACCOUNTS = [1, 2, 3].map((n) => idOf('account', n));
 const BYTES_MAX = 8_000_000;
 const DAY_MS = 24 * HOUR_MS;
 const ZONE = 'Europe/Berlin';
@@ -41,6 +43,9 @@ describe('the object of a busy wallet', () => {
     // It is all there, and the measure sees it.
     expect(kept.state.open.size).toBe(OPEN);
     expect(kept.state.conversations.known.size).toBe(256);
+    expect(kept.state.warm.size).toBe(256);
+    expect(kept.state.things.things.order).toHaveLength(THINGS_MAX);
+    expect(kept.state.things.messages.order).toHaveLength(MESSAGES_MAX);
     expect(bucketsOf(kept.state)).toBeGreaterThan(22 * 4 * BUCKETS * 0.98);
     expect(kept.copies.size).toBe(shape.keys);
     expect(bytes).toBeGreaterThan(BYTES_MAX / 4);
@@ -140,7 +145,11 @@ function closedRow(row: RequestRow, family: string): RequestRow {
   const counts = { input: 900, cacheWrite5m: 0, cacheWrite1h: 0, cacheRead: 0, output: 90 };
   const terms = { speed: null, geo: null, tier: null };
   const entries = [{ model: MODEL, counts: { ...counts, webSearches: 0 }, terms }];
-  const details = { accountId: null, status: 200, attempts: [], timings: null };
+  const accountId = ACCOUNTS[seq % ACCOUNTS.length] ?? null;
+  const messageId = flat(`msg_01Xf5Wg6z7aQ${seq}`);
+  const heldIds = [flat(`file_011CNha8iCJcU1${seq}`)];
+  const made = { accountId, messageId, heldIds };
+  const details = { ...made, status: 200, attempts: [], timings: null };
   return {
     ...row,
     opened: opened === null ? null : { ...opened, price: { ...opened.price, family } },

@@ -101,10 +101,10 @@ export function json(document: Fields | string, status = 200, headers: Fields = 
 }
 
 /** The same, packed, whatever the relay asked for. */
-export function gzipJson(document: Fields): Answer {
+export function gzipJson(document: Fields, status = 200): Answer {
   return (response) => {
     const packed = gzipSync(JSON.stringify(document));
-    response.writeHead(200, {
+    response.writeHead(status, {
       'content-type': 'application/json',
       'content-encoding': 'gzip',
       'content-length': packed.length,

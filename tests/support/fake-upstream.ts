@@ -1,13 +1,12 @@
-// A stand-in for the two upstream accounts: plain HTTP servers that keep every request byte for
-// byte and answer as each test scripts it. It judges nothing; a request that no script claims gets
+// A stand-in for upstream accounts: plain HTTP servers that keep every request byte for byte and
+// answer as each test scripts it. It judges nothing; a request that no script claims gets
 // an error that says so. Tests find their own requests by a mark in the body or a header.
 
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
-import type { AccountName, RelayFacts } from './start-relay';
 
-export interface SeenRequest {
-  readonly account: AccountName;
+export interface SeenRequest<Name extends string = string> {
+  readonly account: Name;
   readonly method: string;
   readonly url: string;
   /** Names and values in turn, as they came. */
@@ -20,8 +19,6 @@ export interface SeenRequest {
 
 /** Answers one request; what it throws breaks the connection. */
 export type Answer = (response: ServerResponse, seen: SeenRequest) => void | Promise<void>;
-
-const ACCOUNTS = ['first', 'second'] as const;
 
 /** Sent with every answer: what a relay must pass on, and what it must keep to itself. */
 export const UPSTREAM_HEADERS = {
@@ -36,23 +33,34 @@ export const UPSTREAM_HEADERS = {
   'x-open-list': 'kept',
 } as const;
 
-export class FakeUpstream {
-  readonly #servers = new Map<AccountName, Server>();
+export class FakeUpstream<Name extends string = string> {
+  readonly #servers = new Map<Name, Server>();
   readonly #scripts = new Map<string, Answer[]>();
-  readonly #seen: SeenRequest[] = [];
-  readonly #accounts: RelayFacts['accounts'];
+  readonly #seen: SeenRequest<Name>[] = [];
+  readonly #names: readonly Name[];
+  readonly #ports: Record<Name, number>;
 
-  constructor(accounts: RelayFacts['accounts']) {
-    this.#accounts = accounts;
+  /** Accounts by name; of port 0: on a free one, and on the same when opened again. */
+  constructor(accounts: Readonly<Record<Name, { readonly port: number }>>) {
+    // The record's own keys.
+    this.#names = Object.keys(accounts) as Name[];
+    this.#ports = Object.fromEntries(
+      this.#names.map((name) => [name, accounts[name].port]),
+    ) as Record<Name, number>;
   }
 
-  /** Opens both accounts' servers, or the named one again. */
-  async open(names: readonly AccountName[] = ACCOUNTS): Promise<void> {
+  /** Opens all accounts' servers, or those named again. */
+  async open(names: readonly Name[] = this.#names): Promise<void> {
     await Promise.all(names.map((name) => this.#listen(name)));
   }
 
+  /** Where the account's server listens. */
+  portOf(name: Name): number {
+    return this.#ports[name];
+  }
+
   /** From now on connections to these accounts are refused. */
-  async close(names: readonly AccountName[] = ACCOUNTS): Promise<void> {
+  async close(names: readonly Name[] = this.#names): Promise<void> {
     await Promise.all(
       names.map((name) => {
         const server = this.#servers.get(name);
@@ -69,12 +77,12 @@ export class FakeUpstream {
   }
 
   /** What has come with `mark`. */
-  seen(mark: string): readonly SeenRequest[] {
+  seen(mark: string): readonly SeenRequest<Name>[] {
     return this.#seen.filter((request) => carries(request, mark));
   }
 
   /** The one request that has come with `mark`; throws when there is none, or more. */
-  only(mark: string): SeenRequest {
+  only(mark: string): SeenRequest<Name> {
     const [only, ...more] = this.seen(mark);
     if (only === undefined || more.length > 0) {
       throw new Error(`${only === undefined ? 'no' : 'more than one'} request came with ${mark}`);
@@ -82,24 +90,21 @@ export class FakeUpstream {
     return only;
   }
 
-  async #listen(name: AccountName): Promise<void> {
+  async #listen(name: Name): Promise<void> {
     const server = createServer((request, response) => {
       response.on('error', () => undefined);
       this.#take(name, request, response).catch(() => response.destroy());
     });
     this.#servers.set(name, server);
-    const { port } = this.#accounts[name];
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(port, '127.0.0.1', resolve);
+      server.listen(this.#ports[name], '127.0.0.1', resolve);
     });
+    const address = server.address();
+    if (typeof address === 'object' && address !== null) this.#ports[name] = address.port;
   }
 
-  async #take(
-    account: AccountName,
-    request: IncomingMessage,
-    response: ServerResponse,
-  ): Promise<void> {
+  async #take(account: Name, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const left = new Promise<number>((resolve) => {
       response.once('close', () => {
         if (!response.writableFinished) resolve(Date.now());
@@ -107,7 +112,7 @@ export class FakeUpstream {
     });
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
-    const seen: SeenRequest = {
+    const seen: SeenRequest<Name> = {
       account,
       method: request.method ?? '',
       url: request.url ?? '',

@@ -11,7 +11,14 @@ import type {
 import type { KeyCopy, UserCopy, WalletCopy } from '../../workers/domain/ledger/copies';
 import type { Copies } from '../../workers/domain/ledger/decide';
 import type { RowHold } from '../../workers/domain/ledger/row';
-import type { IdKind, KeyId, RequestId, UserId, WalletId } from '../../workers/domain/ids';
+import type {
+  AccountId,
+  IdKind,
+  KeyId,
+  RequestId,
+  UserId,
+  WalletId,
+} from '../../workers/domain/ids';
 import { newId } from '../../workers/domain/ids';
 import { nanos, nanosFromDollars } from '../../workers/domain/money';
 import type { Catalogue, PriceRow } from '../../workers/domain/pricing/catalogue';
@@ -37,6 +44,12 @@ export interface Owner {
 /** Wallet, user and key number `n`. */
 export function ownerOf(n: number): Owner {
   return { walletId: idOf('wallet', n), userId: idOf('user', n), keyId: idOf('key', n) };
+}
+
+/** Account `n` (0 or 1) of those that only requests of this wallet go to. */
+export function accountOf({ walletId }: Pick<Owner, 'walletId'>, n: number): AccountId {
+  // Behind its first letters, which tell the time, a wallet's id is its own.
+  return `acc_${n === 0 ? 'A' : 'B'}${walletId.slice(5)}` as AccountId;
 }
 
 export function keyCopy(owner: Owner, differs: Partial<KeyCopy> = {}): KeyCopy {

@@ -10,7 +10,11 @@ export interface Login {
   readonly userId: LoggedIn['user']['id'];
   readonly token: string;
   /** Calls the control plane with JSON; throws unless the answer is a success. */
-  readonly call: <T>(method: 'GET' | 'POST', path: string, body?: unknown) => Promise<T>;
+  readonly call: <T>(
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+    path: string,
+    body?: unknown,
+  ) => Promise<T>;
 }
 
 /** Logs in the admin of the setup door, whose password lies in the relay's folder. */
@@ -19,7 +23,11 @@ export async function logInAdmin(relay: RelayFacts): Promise<Login> {
   // Written by the setup of this run.
   const { admin } = JSON.parse(readFileSync(file, 'utf8')) as { admin: object };
   const body = JSON.stringify({ ...admin, transport: 'bearer' });
-  const { user, tokens } = await success<LoggedIn>('/api/auth/login', { body });
+  return asLogin(await success<LoggedIn>('/api/auth/login', { body }));
+}
+
+/** Who came in, by the answer that said so. */
+export function asLogin({ user, tokens }: LoggedIn): Login {
   const token = tokens?.access ?? '';
   return {
     userId: user.id,
@@ -34,6 +42,6 @@ export async function logInAdmin(relay: RelayFacts): Promise<Login> {
 async function success<T>(path: string, call: Parameters<typeof send>[1]): Promise<T> {
   const { status, text } = await send(path, call);
   if (status >= 300) throw new Error(`${path} answered ${status}: ${text}`);
-  // The contract's own words.
-  return JSON.parse(text) as T;
+  // The contract's own words; a deletion has none.
+  return JSON.parse(text === '' ? 'null' : text) as T;
 }

@@ -56,6 +56,8 @@ import {
   openRowOf,
   rebuild,
 } from '../../workers/domain/ledger/state';
+import { thingsToJson } from '../../workers/domain/ledger/things';
+import { warmToJson } from '../../workers/domain/ledger/warm';
 import type { Catalogue } from '../../workers/domain/pricing/catalogue';
 import { CATALOGUE } from './ledger';
 
@@ -171,7 +173,7 @@ export class PaperLedger {
     if (row === null) throw new Error('a row that is not there cannot be closed already');
     if (decision.do === 'nothing') return answerOf(row);
     const { certainty, costNanos } = call;
-    const corrected = { ...row, known: { certainty, costNanos }, closed: closedOf(call) };
+    const corrected = { ...row, known: { certainty, costNanos }, closed: closedOf(call, row) };
     this.#post({ ...correctionOf(row, decision, now), change: { before: row, after: corrected } });
     this.#write(corrected);
     return answerOf(corrected);
@@ -252,7 +254,7 @@ export class PaperLedger {
       ...row,
       outcome,
       known: { certainty, costNanos },
-      closed: call === null ? closedUnheard(row) : closedOf(call),
+      closed: call === null ? closedUnheard(row) : closedOf(call, row),
     };
     this.#write(closed);
     foldClosed(this.state, closed);
@@ -308,6 +310,8 @@ export function essenceOf(state: WalletState): unknown {
     balanceNanos,
     heldNanos,
     conversations: toJson(state.conversations),
+    warm: warmToJson(state.warm),
+    things: thingsToJson(state.things),
     openConversations: [...state.conversations.open].toSorted(([a], [b]) => (a < b ? -1 : 1)),
     waryUntil: state.waryUntil,
     held: [...state.counters]

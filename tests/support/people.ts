@@ -85,9 +85,26 @@ export type PersonName = keyof typeof PEOPLE;
 /** Name → API key. */
 export type Keys = Readonly<Record<PersonName, string>>;
 
+const CROWD_SIZE = 100;
+
+interface People {
+  readonly keys: Keys;
+  /** Of ordinary people without a name. */
+  readonly crowd: readonly string[];
+  readonly sql: string;
+}
+
 /** Keys for everyone, and the SQL that makes them true. */
-export function makePeople(keyTagSecret: string): { readonly keys: Keys; readonly sql: string } {
-  const made = Object.entries<Condition>(PEOPLE).map(([name, condition]) => {
+export function makePeople(keyTagSecret: string): People {
+  const nameless = Array.from(
+    { length: CROWD_SIZE },
+    (_, index) => [`crowd-${index}`, {}] as const,
+  );
+  const everyone: readonly (readonly [string, Condition])[] = [
+    ...Object.entries<Condition>(PEOPLE),
+    ...nameless,
+  ];
+  const made = everyone.map(([name, condition]) => {
     const ids = { user: id('user'), wallet: id('wallet'), key: id('key') };
     const unsigned = unsignedKey({
       tagVersion: '1',
@@ -99,9 +116,11 @@ export function makePeople(keyTagSecret: string): { readonly keys: Keys; readonl
     const key = signedKey(unsigned, createHmac('sha256', keyTagSecret).update(unsigned).digest());
     return { name, key, sql: condition.absent ? [] : rowsOf({ name, ids, key, condition }) };
   });
+  const named = made.slice(0, -CROWD_SIZE);
   return {
     // The names are PEOPLE's own.
-    keys: Object.fromEntries(made.map(({ name, key }) => [name, key])) as unknown as Keys,
+    keys: Object.fromEntries(named.map(({ name, key }) => [name, key])) as unknown as Keys,
+    crowd: made.slice(-CROWD_SIZE).map(({ key }) => key),
     sql: made.flatMap(({ sql }) => sql).join('\n'),
   };
 }

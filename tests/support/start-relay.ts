@@ -37,6 +37,8 @@ export interface RelayFacts {
   /** Made through the setup door. */
   readonly firstKey: string;
   readonly keys: Keys;
+  /** Of a hundred ordinary people. */
+  readonly crowd: readonly string[];
   /** Ports on which the accounts `first` and `second` are expected; their API keys. */
   readonly accounts: Readonly<Record<AccountName, { readonly port: number; readonly key: string }>>;
   /** Everything that the relay wrote. */
@@ -77,11 +79,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
 }
 
 /** After all journeys: nothing that they made or used is left where it could be read. */
-function requireNoLeaks({ logFile, keys, firstKey, accounts }: RelayFacts): void {
+function requireNoLeaks({ logFile, keys, crowd, firstKey, accounts }: RelayFacts): void {
   const stored = placesBelow(join(dirname(logFile), 'wrangler'));
   const log = { name: 'the log', text: readFileSync(logFile, 'utf8') };
   const upstream = Object.values(accounts).map(({ key }) => key);
-  const known = [...Object.values(keys), firstKey, ...upstream];
+  const known = [...Object.values(keys), ...crowd, firstKey, ...upstream];
   const secrets = Object.fromEntries(known.map((secret, index) => [`secret ${index}`, secret]));
   const leaks = leaksIn([...stored, log], secrets);
   if (leaks.length > 0) throw new Error(`the journeys left secrets behind:\n${leaks.join('\n')}`);
@@ -112,7 +114,8 @@ async function startRelay(folder: string): Promise<RelayFacts> {
   const { key: firstKey } = await credentialsOf({ ...door, setupSecret });
   await deliverOutbox(url);
   const runtimeUrl = runtimeUrlOf(folder);
-  return { url, runtimeUrl, firstKey, keys: people.keys, accounts, logFile, origin };
+  const { keys, crowd } = people;
+  return { url, runtimeUrl, firstKey, keys, crowd, accounts, logFile, origin };
 }
 
 function tagSecretOf(values: Readonly<Record<string, string>>): string {

@@ -4,7 +4,7 @@
 import { env } from 'cloudflare:workers';
 import type { KeyId, RequestId } from '../../workers/domain/ids';
 import { newId } from '../../workers/domain/ids';
-import type { Lease, SettleCall } from '../../workers/domain/ledger/calls';
+import type { AdmitCall, Lease, SettleCall } from '../../workers/domain/ledger/calls';
 import { priceUsage } from '../../workers/domain/pricing/price';
 import { sha256 } from '../../workers/platform/digest';
 import { poolOf } from '../../workers/platform/objects';
@@ -29,9 +29,13 @@ export async function customer(): Promise<
 export type Customer = Awaited<ReturnType<typeof customer>>;
 
 /** The lease of a request that runs. */
-export async function opened(who: Customer, model = MODEL): Promise<Lease> {
+export async function opened(
+  who: Customer,
+  model = MODEL,
+  asks: Partial<AdmitCall> = {},
+): Promise<Lease> {
   const requestId = newId('request', Date.now(), randomBytes(10));
-  const differs = { keyHash: who.hash, model, tags: { session: '=cmd', agent: 'a1' } };
+  const differs = { keyHash: who.hash, model, tags: { session: '=cmd', agent: 'a1' }, ...asks };
   const answer = await ledgerOfPerson(who).admit(admitCall(who.keyId, requestId, differs));
   if (!answer.ok) throw new Error(`refused: ${answer.error.kind}`);
   return answer.lease;

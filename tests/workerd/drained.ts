@@ -9,6 +9,9 @@ import type { Wallet } from './wallet-object';
 import { infoOf } from './wallet-object';
 
 const QUARTER_MS = 15 * 60_000;
+const DAY_MS = 24 * 3_600_000;
+/** Of a row of `account_days`: its account is one of `accountOf` the wallet with this id. */
+export const IS_OWN_ACCOUNT = 'substr(account_id, 6) = substr(?1, 6)';
 const COUNTS = [
   ['input', 'input_tokens'],
   ['cacheWrite5m', 'cache_write_5m_tokens'],
@@ -27,6 +30,8 @@ export interface Drained {
   readonly log: Readonly<Record<string, Line>>;
   /** Figures by key; only those that are not zero. */
   readonly rollups: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** The same by day and account. */
+  readonly days: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 /** By the object's own rows. */
@@ -34,7 +39,9 @@ export async function expectedOf(wallet: Wallet): Promise<Drained> {
   const { balanceNanos } = await infoOf(wallet);
   const log: Record<string, Line> = {};
   const rollups: Record<string, Record<string, number>> = {};
+  const days: Record<string, Record<string, number>> = {};
   for (const record of await closedRecords(wallet)) {
+    addToDays(days, record);
     const line = lineOf(wallet, record);
     log[String(line['id'])] = line;
     const [totalMs, firstByteMs] = [line['total_ms'], line['first_byte_ms']];
@@ -54,7 +61,26 @@ export async function expectedOf(wallet: Wallet): Promise<Drained> {
     if (typeof totalMs === 'number') add(`total_histogram ${bucketOf(totalMs)}`, 1);
     if (typeof firstByteMs === 'number') add(`first_byte_histogram ${bucketOf(firstByteMs)}`, 1);
   }
-  return { balance: balanceNanos, log, rollups };
+  return { balance: balanceNanos, log, rollups, days };
+}
+
+/** What the account that answered, and each that was tried for nothing, has of it. */
+function addToDays(days: Record<string, Record<string, number>>, record: ClosedRecord): void {
+  const closed = JSON.parse(String(record['closed'])) as Closed | null;
+  const admittedAt = Number(record['admitted_at']);
+  const add = (account: string, figures: Readonly<Record<string, number>>) => {
+    const day = (days[`${admittedAt - (admittedAt % DAY_MS)} ${account}`] ??= {});
+    for (const [name, by] of Object.entries(figures)) {
+      if (by !== 0) day[name] = (day[name] ?? 0) + by;
+    }
+  };
+  for (const { accountId, absorbedNanos = 0 } of closed?.attempts ?? []) {
+    if (absorbedNanos > 0) add(accountId, { absorbed_attempts: 1, absorbed_nanos: absorbedNanos });
+  }
+  if (closed === null || closed.accountId === null) return;
+  const { accountId, movedNanos = 0, accountNanos = Number(record['known_nanos']) } = closed;
+  const moves = movedNanos > 0 ? 1 : 0;
+  add(accountId, { requests: 1, moves, moved_nanos: movedNanos, account_nanos: accountNanos });
 }
 
 function slotOf(line: Line): number {
@@ -112,6 +138,15 @@ export async function inDatabase({ owner }: Wallet): Promise<Drained> {
   const [balance] = await rows('SELECT * FROM balances WHERE wallet_id = ?', owner.walletId);
   const log = await rows('SELECT * FROM requests WHERE wallet_id = ?', owner.walletId);
   const sums = await rows('SELECT * FROM rollups WHERE user_id = ?', owner.userId);
+  const ofDays = await rows(`SELECT * FROM account_days WHERE ${IS_OWN_ACCOUNT}`, owner.walletId);
+  const days = ofDays.map(({ day, account_id: account, ...sum }) => {
+    const named = Object.entries(sum).map(([name, figure]): [string, number] => [
+      name,
+      Number(figure),
+    ]);
+    const found = Object.fromEntries(named.filter(([, figure]) => figure !== 0));
+    return [`${day} ${account}`, found] as const;
+  });
   const figures = sums.map((sum): [string, Record<string, number>] => {
     const names = ['slot', 'user_id', 'key_id', 'model', 'account_id', 'closing'];
     return [names.map((name) => sum[name]).join(' '), figuresOf(sum)];
@@ -120,6 +155,7 @@ export async function inDatabase({ owner }: Wallet): Promise<Drained> {
     balance: Number(balance?.['balance_nanos'] ?? 0),
     log: Object.fromEntries(log.map((line) => [line['id'], line])),
     rollups: Object.fromEntries(figures.filter(([, found]) => Object.keys(found).length > 0)),
+    days: Object.fromEntries(days.filter(([, found]) => Object.keys(found).length > 0)),
   };
 }
 

@@ -4,11 +4,11 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { expect, vi } from 'vitest';
-import type { Lease, SettleCall } from '../../workers/domain/ledger/calls';
+import type { Attempt, Lease, SettleCall } from '../../workers/domain/ledger/calls';
 import { nanos } from '../../workers/domain/money';
 import { MINUTE_MS, SECOND_MS } from '../../workers/domain/time';
-import { admitCall, idOf, settleCall } from '../support/ledger';
-import { expectedOf, inDatabase } from './drained';
+import { accountOf, admitCall, settleCall } from '../support/ledger';
+import { expectedOf, inDatabase, IS_OWN_ACCOUNT } from './drained';
 import type { Wallet } from './wallet-object';
 import { newRequest } from './wallet-object';
 
@@ -49,10 +49,21 @@ export function settlement(lease: Lease, n: number, differs: Partial<SettleCall>
   return settleCall(lease, {
     costNanos: nanos(1_000 + n),
     usage: { entries: [{ model: lease.model ?? '', counts, terms: STANDARD }], flags: [] },
-    accountId: idOf('account', n % 2),
+    accountId: accountOf(lease, n % 2),
+    ...(n % 3 === 0 ? { accountNanos: nanos(900 + n) } : {}),
+    attempts: attemptsOf(lease, n),
     timings: { admitMs: 1, firstByteMs: n % 4 === 0 ? null : 100 + n, totalMs: 1_000 + 10 * n },
     ...differs,
   });
+}
+
+/** Every fifth was tried at another account first, which may have been paid for nothing. */
+function attemptsOf(lease: Lease, n: number): readonly Attempt[] {
+  const answered = { accountId: accountOf(lease, n % 2), status: 200, durationMs: 5 };
+  const first = { accountId: accountOf(lease, (n + 1) % 2), status: null, durationMs: 30 };
+  const absorbed = n % 2 === 0 ? { absorbedNanos: nanos(70 + n) } : {};
+  const tried = n % 5 === 0 ? [{ ...first, outcome: 'timeout', ...absorbed }] : [];
+  return [...tried, { ...answered, outcome: 'answered' }];
 }
 
 /** Admits and settles `count` requests without leaving the object. */
@@ -104,11 +115,21 @@ export async function batchesIn({ stub }: Wallet): Promise<{ n: number; document
 /** D1 as it was when its cursor stood at `n` and its log held `keep`; its sums are put back too. */
 export async function takeBack(
   { owner }: Wallet,
-  { n, keep, sums = [] }: { n: number; keep: readonly string[]; sums?: readonly string[] },
+  {
+    n,
+    keep,
+    sums = { rollups: [], days: [] },
+  }: { n: number; keep: readonly string[]; sums?: Sums },
 ): Promise<void> {
   await env.DB.batch([
     env.DB.prepare('DELETE FROM rollups WHERE user_id = ?').bind(owner.userId),
-    ...sums.map((sum) =>
+    env.DB.prepare(`DELETE FROM account_days WHERE ${IS_OWN_ACCOUNT}`).bind(owner.walletId),
+    ...sums.days.map((day) =>
+      env.DB.prepare(
+        `INSERT INTO account_days SELECT ${Array.from({ length: 8 }, (_, i) => `?1 ->> ${i}`)}`,
+      ).bind(day),
+    ),
+    ...sums.rollups.map((sum) =>
       env.DB.prepare(
         `INSERT INTO rollups SELECT ${Array.from({ length: 16 }, (_, i) => `?1 ->> ${i}`)}`,
       ).bind(sum),
@@ -122,9 +143,19 @@ export async function takeBack(
   ]);
 }
 
-export async function sumsIn({ owner }: Wallet): Promise<string[]> {
-  const statement = env.DB.prepare('SELECT * FROM rollups WHERE user_id = ?').bind(owner.userId);
-  return (await statement.raw()).map((row) => JSON.stringify(row));
+/** Rows of both tables that a batch adds to, as JSON. */
+interface Sums {
+  readonly rollups: readonly string[];
+  readonly days: readonly string[];
+}
+
+export async function sumsIn({ owner }: Wallet): Promise<Sums> {
+  const rows = async (query: string, id: string) =>
+    (await env.DB.prepare(query).bind(id).raw()).map((row) => JSON.stringify(row));
+  return {
+    rollups: await rows('SELECT * FROM rollups WHERE user_id = ?', owner.userId),
+    days: await rows(`SELECT * FROM account_days WHERE ${IS_OWN_ACCOUNT}`, owner.walletId),
+  };
 }
 
 /** Rows that the object and D1 write in `action`: alarms that are set count as one each. */

@@ -17,6 +17,7 @@ import type {
   StopAnswer,
 } from '../../workers/domain/ledger/calls';
 import { CERTAINTIES } from '../../workers/domain/ledger/calls';
+import type { AccountId } from '../../workers/domain/ids';
 import type { Progress, RequestRow } from '../../workers/domain/ledger/row';
 
 /** What a request's row must say. */
@@ -51,6 +52,8 @@ export interface Line {
   upTo: number;
   /** As storage had it last. */
   row: RequestRow | null;
+  /** The account that holds what it names; null: it names nothing; `none`: no one account does. */
+  readonly holder: AccountId | null | 'none';
 }
 
 type Named<D extends string, C> = { readonly do: D; readonly line: Line; readonly call: C };
@@ -74,9 +77,9 @@ const NOTHING: Facts = {
   best: null,
 };
 
-export function newLine(call: AdmitCall): Line {
+export function newLine(call: AdmitCall, holder: Line['holder'] = null): Line {
   const unknown = { lease: null, truth: null, row: null };
-  return { call, could: [NOTHING], ...unknown, upTo: 0 };
+  return { call, could: [NOTHING], ...unknown, upTo: 0, holder };
 }
 
 /** Open as far as is known. */
@@ -175,7 +178,10 @@ function fits(facts: Facts, sent: Exclude<Sent, { do: 'credit' }>, answer: unkno
   }
 }
 
-function fitsAdmit(facts: Facts, { row }: Line, answer: AdmitAnswer): boolean {
+function fitsAdmit(facts: Facts, { row, holder }: Line, answer: AdmitAnswer): boolean {
+  const isElsewhere = !answer.ok && answer.error.kind === 'held-elsewhere';
+  if (isElsewhere !== (holder === 'none') && (answer.ok || isElsewhere)) return false;
+  if (answer.ok && (answer.lease.owner ?? null) !== holder) return false;
   const isClosed = !answer.ok && answer.error.kind === 'already-closed';
   if (facts.first !== null) return isClosed;
   if (!facts.isThere) return !isClosed;

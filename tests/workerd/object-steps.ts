@@ -1,12 +1,14 @@
 // One step of a simulated wallet: a client, the relay, an admin, the cron, an alarm or bad luck
 // does something. Chance is the seed's. How calls fail is object-world.ts.
 
-import type { SettleCall } from '../../workers/domain/ledger/calls';
+import type { AccountId } from '../../workers/domain/ids';
+import type { AdmitCall, SettleCall } from '../../workers/domain/ledger/calls';
 import { nanos } from '../../workers/domain/money';
 import { HOUR_MS, MINUTE_MS, SECOND_MS } from '../../workers/domain/time';
 import type { Usage } from '../../workers/domain/usage/tokens';
 import { NO_TOKENS } from '../../workers/domain/usage/tokens';
 import {
+  accountOf,
   admitCall,
   creditCall,
   extendCall,
@@ -90,9 +92,47 @@ export function admission(world: World): Extract<Sent, { do: 'admit' }> {
   const conversation = random() < 0.4 ? null : `talk-${Math.floor(random() * 4)}`;
   // One that knows newer prices than there are has Pool asked for them, so that its admit waits.
   const pricesVersion = random() < 0.05 ? Number.MAX_SAFE_INTEGER : null;
-  const line = newLine({ ...call, sizes, conversation, pricesVersion });
+  const named = anyNames(world);
+  const asked = { ...call, sizes, conversation, pricesVersion, heldIds: named.heldIds };
+  const line = newLine(asked, named.holder);
   lines.push(line);
   return { do: 'admit', line, call: line.call };
+}
+
+/**
+ * Some name what closed requests have made, of one account or of two. What nobody made is named
+ * only while nothing runs that could be waited for.
+ */
+function anyNames(world: World): Pick<AdmitCall, 'heldIds'> & Pick<Line, 'holder'> {
+  const { random, lines, live } = world;
+  if (random() < 0.6) return { heldIds: [], holder: null };
+  if (random() < 0.1 && live.state?.open.size === 0) {
+    return { heldIds: [{ field: 'file_id', id: 'file_of_nobody' }], holder: 'none' };
+  }
+  const made = lines.flatMap(({ row }) => {
+    const { accountId = null, heldIds = [], messageId } = row?.closed ?? {};
+    const ids = messageId === undefined ? heldIds : [...heldIds, messageId];
+    return accountId === null ? [] : ids.map((id) => ({ accountId, id }));
+  });
+  const named = [oneOf(world, made), oneOf(world, made)].filter((each) => each !== undefined);
+  const holders = new Set(named.map(({ accountId }) => accountId));
+  const [holder = null] = holders;
+  const heldIds = named.map(({ id }) => ({ field: 'file_id', id }));
+  return { heldIds, holder: holders.size > 1 ? 'none' : holder };
+}
+
+/** The same however often its closing is told. */
+function accountFor({ owner, lines }: World, line: Line): AccountId {
+  return accountOf(owner, lines.indexOf(line) % 2);
+}
+
+/** Its own file and message; of a container of the account it says so again. */
+function madeBy({ random }: World, line: Line, accountId: AccountId): Partial<SettleCall> {
+  if (random() < 0.3) return {};
+  const { requestId } = line.call;
+  const messageId = `msg_${requestId}`;
+  const others = random() < 0.5 ? [] : [`file_${requestId}`, `container_of_${accountId}`];
+  return { messageId, heldIds: [messageId, ...others] };
 }
 
 function nameOf(seed: number, lines: readonly Line[]): number {
@@ -133,7 +173,7 @@ function callFor(world: World, line: Line): Exclude<Sent, { do: 'credit' }> | nu
     const input = !isSilent && random() < 0.7 ? { inputNanos } : {};
     const n = Math.max(1, truth.n - Math.floor(random() * 3));
     const dispatched = random() < 0.85;
-    const account = { usage: usageOf(truth), accountId: idOf('account', 1 + (truth.n % 2)) };
+    const account = { usage: usageOf(truth), accountId: accountFor(world, line) };
     const told = isSilent || random() < 0.5 ? {} : account;
     const costNanos = isSilent ? nanos(0) : costOf(truth);
     return {
@@ -181,7 +221,11 @@ function costOf({ inputTokens, output }: Truth) {
 }
 
 function usageOf({ inputTokens, output }: Truth): Usage {
-  const counts = { ...NO_TOKENS, input: inputTokens, output };
+  // What is read and written costs less than as much plain input.
+  const written = inputTokens % 3 === 0 ? 0 : Math.floor(inputTokens / 4);
+  const read = written * 2;
+  const cached = { cacheWrite5m: written, cacheRead: read };
+  const counts = { ...NO_TOKENS, input: inputTokens - written - read, ...cached, output };
   const terms = { speed: null, geo: null, tier: null };
   return { entries: [{ model: MODEL, counts, terms }], flags: [] };
 }
@@ -193,8 +237,9 @@ function settlement(world: World, line: Line, truth: Truth): SettleCall {
   const seq = random() < 0.8 || !isFresh(world, line) ? (line.lease?.seq ?? null) : null;
   const named = { seq, requestId, keyId };
   const admittedAt = line.lease?.admittedAt ?? null;
-  const accountId = idOf('account', line.call.sizes.maxTokens === null ? 0 : 1);
-  const facts = { admittedAt, accountId, timings: timings(world) };
+  const accountId = accountFor(world, line);
+  const made = madeBy(world, line, accountId);
+  const facts = { admittedAt, accountId, timings: timings(world), ...made, ...attempts(world) };
   const dice = random();
   if (dice < 0.15) {
     return settleCall(named, { ...facts, closing: 'upstream-refused', costNanos: nanos(0) });
@@ -208,6 +253,14 @@ function settlement(world: World, line: Line, truth: Truth): SettleCall {
   }
   const closing = oneOf(world, CLOSINGS) ?? 'completed';
   return settleCall(named, { ...facts, closing, costNanos: costOf(truth), usage });
+}
+
+function attempts({ random, owner }: World): Partial<SettleCall> {
+  const accountNanos = random() < 0.5 ? {} : { accountNanos: nanos(Math.floor(random() * 1e6)) };
+  if (random() < 0.7) return accountNanos;
+  const lost = { accountId: accountOf(owner, 1), status: null, outcome: 'timeout', durationMs: 9 };
+  const absorbedNanos = nanos(1 + Math.floor(random() * 1e6));
+  return { ...accountNanos, attempts: [{ ...lost, absorbedNanos }] };
 }
 
 function timings({ random }: World): SettleCall['timings'] {

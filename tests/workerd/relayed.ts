@@ -51,8 +51,23 @@ export interface Called {
 
 export type Script = (called: Called) => Response | Promise<Response>;
 
-/** Answers upstream calls whose body holds the mark; others fail. Taken back with all mocks. */
+const wait = scheduler.wait.bind(scheduler);
+/** What waits for longer is behind an answer: a report of the accounts' health. */
+const REAL_WAIT_MS_MAX = 1_000;
+
+/** Long waits behind an answer are over at once. Taken back with all mocks. */
+export function skipLongWaits(): void {
+  vi.spyOn(scheduler, 'wait').mockImplementation(async (ms, options) => {
+    if (ms <= REAL_WAIT_MS_MAX) await wait(ms, options);
+  });
+}
+
+/**
+ * Answers upstream calls whose body holds the mark; others fail. Without long waits. Taken back
+ * with all mocks.
+ */
 export function scriptUpstream(scripts: ReadonlyMap<string, Script>): void {
+  skipLongWaits();
   vi.spyOn(globalThis, 'fetch').mockImplementation(async (_url, init) => {
     const body = new TextDecoder().decode(init?.body as Uint8Array);
     const [, script] = [...scripts].find(([mark]) => body.includes(`"${mark}"`)) ?? [];

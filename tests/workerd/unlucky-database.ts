@@ -4,6 +4,7 @@
 import { env } from 'cloudflare:workers';
 import { vi } from 'vitest';
 import { atDatabase } from './crash-points';
+import { IS_OWN_ACCOUNT } from './drained';
 import type { Wallet } from './wallet-object';
 
 type Luck = 'up' | 'down' | 'replies-lost';
@@ -43,10 +44,11 @@ export async function quietly<T>(action: () => Promise<T>): Promise<T> {
 }
 
 const TABLES = [
-  ['requests', 'wallet_id'],
-  ['balances', 'wallet_id'],
-  ['ledger_cursor', 'wallet_id'],
-  ['rollups', 'user_id'],
+  ['requests', 'wallet_id = ?1'],
+  ['balances', 'wallet_id = ?1'],
+  ['ledger_cursor', 'wallet_id = ?1'],
+  ['rollups', 'user_id = (SELECT user_id FROM wallets WHERE id = ?1)'],
+  ['account_days', IS_OWN_ACCOUNT],
 ] as const;
 
 type Held = Readonly<Record<string, string | number | null>>;
@@ -56,10 +58,9 @@ export type DatabaseCopy = readonly (readonly Held[])[];
 
 /** What D1 holds of it now. */
 export async function copyDatabase({ owner }: Pick<Wallet, 'owner'>): Promise<DatabaseCopy> {
-  const queries = TABLES.map(([table, column]) => {
-    const id = column === 'user_id' ? owner.userId : owner.walletId;
-    return env.DB.prepare(`SELECT * FROM ${table} WHERE ${column} = ?`).bind(id);
-  });
+  const queries = TABLES.map(([table, isOwn]) =>
+    env.DB.prepare(`SELECT * FROM ${table} WHERE ${isOwn}`).bind(owner.walletId),
+  );
   return (await env.DB.batch<Held>(queries)).map(({ results }) => results);
 }
 
@@ -68,9 +69,8 @@ export async function restoreDatabase(
   { owner }: Pick<Wallet, 'owner'>,
   copy: DatabaseCopy,
 ): Promise<void> {
-  const statements = TABLES.flatMap(([table, column], index) => {
-    const id = column === 'user_id' ? owner.userId : owner.walletId;
-    const gone = env.DB.prepare(`DELETE FROM ${table} WHERE ${column} = ?`).bind(id);
+  const statements = TABLES.flatMap(([table, isOwn], index) => {
+    const gone = env.DB.prepare(`DELETE FROM ${table} WHERE ${isOwn}`).bind(owner.walletId);
     const rows = copy[index] ?? [];
     const names = Object.keys(rows[0] ?? {});
     if (names.length === 0) return [gone];

@@ -72,7 +72,8 @@ export async function commit<E extends Endpoint>(
   return ok(reply);
 }
 
-function lineOf<E extends Endpoint>(
+/** The line of a change of this call. */
+export function lineOf<E extends Endpoint>(
   { actor, endpoint, address, requestId, now }: Acting<E>,
   { targetId, before, after, action, actorId }: ChangeOf<E>['audit'],
 ): AuditLine {

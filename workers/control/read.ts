@@ -1,13 +1,17 @@
 // Reading what a call brings: path, query and body against the endpoint's schemas. Every schema is
 // strict: an unknown field is refused, never dropped.
 
-import type * as z from 'zod/mini';
+import en from 'zod/v4/locales/en.js';
+import * as z from 'zod/mini';
 import type { Endpoint } from './contract/endpoint';
 import type { Refused } from './refusals';
 import { refused } from './refusals';
 import type { RelayError } from '../domain/errors';
 import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
+
+// The small zod brings no words of its own: each wrong field would be an "Invalid input".
+z.config(en());
 
 /** No body of the control plane is larger, but the playground's, which the relay reads. */
 export const BODY_BYTES_MAX = 64 * 1024;
@@ -27,21 +31,23 @@ export async function readGiven(
   if (body === undefined) return ok({ query: asked.value, body: undefined });
   const text = await textOf(request);
   if (!text.ok) return text;
-  const read = parsed(body, jsonOf(text.value));
+  const json = jsonOf(text.value);
+  if (json === undefined) return refused('not-valid', { fields: { body: 'is no JSON' } });
+  const read = parsed(body, json);
   return read.ok ? ok({ query: asked.value, body: read.value }) : read;
 }
 
 function parsed(schema: z.ZodMiniType, value: unknown): Result<unknown, Refused> {
   const read = schema.safeParse(value);
   if (read.success) return ok(read.data);
-  const fields: Record<string, string> = {};
+  const fields = new Map<string, string>();
   for (const { path, message, ...issue } of read.error.issues) {
     const unknown = 'keys' in issue && Array.isArray(issue.keys) ? issue.keys : [];
     // The sender's own words, cut to a length that can be shown.
-    for (const key of unknown) fields[pathOf([...path, key.slice(0, 64)])] = 'is not known';
-    if (unknown.length === 0) fields[pathOf(path) || 'body'] = message;
+    for (const key of unknown) fields.set(pathOf([...path, key.slice(0, 64)]), 'is not known');
+    if (unknown.length === 0) fields.set(pathOf(path) || 'body', message);
   }
-  return refused('not-valid', { fields });
+  return refused('not-valid', { fields: Object.fromEntries(fields) });
 }
 
 function pathOf(path: readonly PropertyKey[]): string {
@@ -76,7 +82,7 @@ async function textOf(request: Request): Promise<Result<string, RelayError>> {
   return ok(text + decoder.decode());
 }
 
-/** undefined for what is no JSON: no schema takes it. An empty body is an empty object. */
+/** undefined for what is no JSON. An empty body is an empty object. */
 function jsonOf(text: string): unknown {
   if (text.trim() === '') return {};
   try {

@@ -25,7 +25,10 @@ export const REFUSALS = {
   'last-admin': { status: 409, message: 'There must be an active admin.' },
   'address-taken': { status: 409, message: 'Another user has this e-mail address.' },
   'code-not-valid': { status: 404, message: 'This code is unknown, used up, or expired.' },
-  'code-used': { status: 409, message: 'You have redeemed this code already.' },
+  'code-used': {
+    status: 409,
+    message: 'You have redeemed this code, or as many of its kind as one may, already.',
+  },
   'given-by-environment': {
     status: 409,
     message: 'The environment gives this account: name, address and credential change there.',

@@ -3,6 +3,7 @@
 
 import type { SetupAnswer, SetupRequest } from './contract/setup';
 import { setup } from './contract/setup';
+import { lineOf } from './commit';
 import { pushNow } from './push';
 import { refused } from './refusals';
 import type { Outcome, Route, Visit } from './visit';
@@ -16,9 +17,9 @@ import { regionOfContinent } from '../domain/region';
 import { fail, ok } from '../domain/result';
 import { causeOf } from '../observe/log';
 import { mintKey } from '../platform/digest';
-import type { Config } from '../platform/env';
 import { hashPassword } from '../platform/password';
 import { randomBytes } from '../platform/random';
+import type { AuditLine } from '../store/audit';
 import type { SetupClaim, SetupDoor, SetupPeople } from '../store/setup';
 import { claimSetup, confirmSetup, readDoor } from '../store/setup';
 
@@ -35,11 +36,11 @@ export const SETUP_ROUTES: readonly Route[] = [
 async function makeFirstPeople(
   visit: Visit<typeof setup.open>,
 ): Promise<Outcome<typeof setup.open>> {
-  const { env, config, url, now, request, body } = visit;
+  const { request, body } = visit;
   const continent = request.cf?.continent;
   const region = regionOfContinent(typeof continent === 'string' ? continent : undefined);
   try {
-    const made = await setUp({ env, config, region, relay: url.origin, now }, body);
+    const made = await setUp({ ...visit, region }, body);
     return made === null ? fail(CLOSED) : ok({ body: made });
   } catch (error) {
     // Someone registered with this address before there was an admin.
@@ -53,7 +54,10 @@ async function makeFirstPeople(
 async function shutDoor(
   visit: Visit<typeof setup.confirm>,
 ): Promise<Outcome<typeof setup.confirm>> {
-  const confirmed = await confirmSetup(visit.env.DB, visit.body.setupId, visit.now);
+  const { env, body, now } = visit;
+  const { setupId } = body;
+  const line = lineOf(visit, { targetId: 'setup', actorId: ACTOR, after: { confirmed: true } });
+  const confirmed = await confirmSetup(env.DB, setupId, { now, line });
   return confirmed ? ok({ body: { confirmed } }) : fail(CLOSED);
 }
 
@@ -62,15 +66,12 @@ const CLOSED: RelayError = {
   what: 'This relay is set up already. The door is closed.',
 };
 
-interface SetupVisit {
-  readonly env: Env;
-  readonly config: Config;
+/** Who is named as the one who did it: nobody is known yet. */
+const ACTOR = 'setup';
+
+interface SetupVisit extends Visit<typeof setup.open> {
   /** Where the caller is: both wallets' objects will live near. */
   readonly region: Region;
-  /** Base URL that the caller used. */
-  readonly relay: string;
-  /** Unix ms. */
-  readonly now: number;
 }
 
 /**
@@ -91,14 +92,25 @@ async function setUp(visit: SetupVisit, request: SetupRequest): Promise<SetupAns
       ...people,
       key: { name: 'First key', hash, tagVersion },
       grant: grantOf(request.setupId),
+      line: lineFor(visit, ids),
       now: visit.now,
     });
     if (claimed) {
       await pushNow(visit.env, { wallets: [ids.adminWalletId, ids.userWalletId] });
-      return { key, adminId: ids.adminId, userId: ids.userId, relay: visit.relay };
+      const relay = visit.url.origin;
+      return { key, adminId: ids.adminId, userId: ids.userId, relay };
     }
   }
   return null;
+}
+
+function lineFor(visit: SetupVisit, { adminId, userId, keyId }: SetupPeople): AuditLine {
+  const { admin, user } = visit.body;
+  const after = {
+    admin: { id: adminId, email: admin.email },
+    user: { id: userId, email: user.email, keyId, grantDollars: GRANT_DOLLARS },
+  };
+  return lineOf(visit, { targetId: 'setup', actorId: ACTOR, after });
 }
 
 /** null where the door is closed already: hashing is dear, and a closed door stays closed. */
@@ -140,6 +152,6 @@ function grantOf(setupId: string): CreditCall {
     kind: 'grant',
     amountNanos: nanosFromDollars(GRANT_DOLLARS),
     reason: 'Credit to start with',
-    actor: 'setup',
+    actor: ACTOR,
   };
 }

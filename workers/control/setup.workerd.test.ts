@@ -100,7 +100,7 @@ async function count(table: string): Promise<number> {
 }
 
 beforeEach(async () => {
-  const tables = ['users', 'wallets', 'keys', 'settings', 'outbox'];
+  const tables = ['users', 'wallets', 'keys', 'settings', 'outbox', 'audit'];
   await env.DB.batch(tables.map((table) => env.DB.prepare(`DELETE FROM ${table}`)));
 });
 
@@ -127,7 +127,7 @@ describe('the open door', () => {
 
   it('stores neither the key nor a password', async () => {
     const { key } = await made(await post(bodyFor('setup-secret-1')));
-    const tables = ['users', 'wallets', 'keys', 'settings', 'outbox'];
+    const tables = ['users', 'wallets', 'keys', 'settings', 'outbox', 'audit'];
     const rows = await Promise.all(tables.map((table) => rowsOf(`SELECT * FROM ${table}`)));
     const everything = JSON.stringify(rows);
     expect(everything).not.toContain(key.split('_')[4]);
@@ -253,6 +253,22 @@ describe('the closed door', () => {
   });
 });
 
+describe('the audit', () => {
+  it('has a line of each time somebody came in, and one of the door’s shutting', async () => {
+    const { adminId } = await made(await post(bodyFor('setup-told-1')));
+    await made(await post(bodyFor('setup-told-1')));
+    for (const setupId of ['setup-told-2', 'setup-told-1', 'setup-told-1']) {
+      await post({ setupId }, { path: '/admin/setup/confirm' });
+    }
+    expect((await post(bodyFor('setup-told-1'))).status).toBe(409);
+    const lines = await rowsOf<object>(
+      "SELECT actor_id AS by, action, after ->> '$.admin.id' AS admin FROM audit ORDER BY id",
+    );
+    const open = { by: 'setup', action: 'setup.open', admin: adminId };
+    expect(lines).toEqual([open, open, { by: 'setup', action: 'setup.confirm', admin: null }]);
+  });
+});
+
 describe('two setups at once', () => {
   it('exactly one wins, and only its people exist', async () => {
     const ids = ['setup-race-a', 'setup-race-b', 'setup-race-c'];
@@ -292,7 +308,7 @@ describe('two setups at once', () => {
         keyId: id('key'),
         region: 'weur',
       },
-      admin: { email: `${setupId}-admin@example.com`, name: 'A', password: '-' },
+      admin: { email: `a-${setupId}@example.com`, name: 'A', password: '-' },
       user: { email: `${setupId}@example.com`, name: 'U', password: '-' },
       key: { name: 'k', hash: 'h', tagVersion: '1' },
       grant: {
@@ -301,6 +317,18 @@ describe('two setups at once', () => {
         amountNanos: ten,
         reason: 'test',
         actor: 'test',
+      },
+      line: {
+        id: newId('audit', now, randomBytes(10)),
+        at: now,
+        actorId: 'setup',
+        sessionId: null,
+        address: '',
+        action: 'setup.open',
+        targetId: 'setup',
+        before: null,
+        after: null,
+        requestId: newId('request', now, randomBytes(10)),
       },
       now,
     };

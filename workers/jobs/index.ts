@@ -1,5 +1,6 @@
-// What the cron does each minute: finishes what a crash or a lost call has left. Jobs do not know
-// of each other; one that fails is logged and runs again in a minute.
+// What the cron does each minute: finishes what a crash or a lost call has left, and asks accounts
+// that are out whether they are back. Jobs do not know of each other; one that fails is logged and
+// runs again in a minute.
 
 import { log } from '../observe/log';
 import { poolOf } from '../platform/objects';
@@ -8,7 +9,10 @@ import { replayLateSettles } from '../store/late-settles';
 import { deliverStale } from '../store/outbox';
 import { pruneRequests } from '../store/requests';
 import { snapshotVersion } from '../store/snapshot';
+import { sumUsage } from '../store/usage-sums';
 import { forgetDeleted } from '../store/user-changes';
+import { probeAccounts } from './probe';
+import { correctSpend } from './spend';
 
 /** One line of the log; see observe/log.ts. */
 type Report = (event: string, fields: Readonly<Record<string, string | number>>) => void;
@@ -28,7 +32,10 @@ const JOBS: readonly Job[] = [
   { name: 'outbox', run: pushOutbox },
   { name: 'late-settles', run: settleLate },
   { name: 'snapshot', run: comparePool },
+  { name: 'account-probes', run: probe },
+  { name: 'account-spend', run: correct },
   { name: 'request-log', run: pruneLog },
+  { name: 'usage-sums', run: sumUp },
   { name: 'deleted-users', run: forgetUsers },
   { name: 'kept-answers', run: pruneKept },
 ];
@@ -68,8 +75,20 @@ async function comparePool(env: Env): Promise<void> {
   await poolOf(env).refresh(await snapshotVersion(env.DB));
 }
 
+async function probe(env: Env, { now }: Tick): Promise<void> {
+  await probeAccounts(env, now);
+}
+
+async function correct(env: Env, { now }: Tick): Promise<void> {
+  await correctSpend(env, now);
+}
+
 async function pruneLog(env: Env, { now }: Tick): Promise<void> {
   await pruneRequests(env.DB, now);
+}
+
+async function sumUp(env: Env, { now }: Tick): Promise<void> {
+  await sumUsage(env.DB, now);
 }
 
 async function forgetUsers(env: Env, { now }: Tick): Promise<void> {

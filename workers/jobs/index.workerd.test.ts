@@ -9,10 +9,12 @@ import { raiseSnapshotVersion } from '../store/snapshot';
 
 const NOW = 1_795_000_000_000;
 
-/** Bindings whose Pool notes the versions that it is told of. */
+/** Bindings whose Pool notes the versions that it is told of, and has no account to look after. */
 function withPool() {
   const told: number[] = [];
-  const port = () => ({ refresh: (version: number) => Promise.resolve(told.push(version)) });
+  const refresh = (version: number) => Promise.resolve(told.push(version));
+  const snapshot = () => Promise.resolve({ ok: true, value: 'unchanged' });
+  const port = () => ({ refresh, snapshot });
   // Only what platform/objects.ts calls.
   const POOL = { idFromName: () => 'id', get: port } as unknown as Env['POOL'];
   return { told, bindings: { ...env, POOL } };
@@ -63,12 +65,14 @@ describe('the cron', () => {
       "INSERT INTO late_settles VALUES ('req_x', 'wal_x', 'nowhere', '{}', 1)",
     ).run();
     const { lines, report } = reports();
-    const down = { idFromName: () => 'id', get: () => ({ refresh: () => Promise.reject(BAD) }) };
+    const fail = () => Promise.reject(BAD);
+    const down = { idFromName: () => 'id', get: () => ({ refresh: fail, snapshot: fail }) };
     // Only what platform/objects.ts calls.
     const POOL = down as unknown as Env['POOL'];
     await scheduled({ ...env, POOL }, NOW + 60_000, report);
     const told = lines.map(({ event, fields }) => `${event} ${fields.job ?? fields.request ?? ''}`);
     expect(told.toSorted()).toEqual([
+      'job-failed account-probes',
       'job-failed snapshot',
       'late-settle-failed req_x',
       'push-failed ',
@@ -88,6 +92,7 @@ describe('the cron', () => {
       'job-failed outbox',
       'job-failed request-log',
       'job-failed snapshot',
+      'job-failed usage-sums',
     ]);
   });
 

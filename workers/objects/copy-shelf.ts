@@ -84,7 +84,7 @@ export class CopyShelf {
   }
 
   /** Reads an old copy again behind the answer; D1 down: the copy goes on, logged. */
-  renewBehind(keyId: KeyId, ctx: DurableObjectState): void {
+  renewBehind(keyId: KeyId, ctx: Pick<DurableObjectState, 'waitUntil'>): void {
     const now = Date.now();
     if ((this.#renewAt.get(keyId) ?? 0) > now) return;
     this.#renewAt.set(keyId, now + RETRY_MS);

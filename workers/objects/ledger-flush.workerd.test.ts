@@ -4,9 +4,9 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
+  accountOf,
   admitCall,
   creditCall,
-  idOf,
   keyCopy,
   NOW,
   settleCall,
@@ -97,7 +97,7 @@ describe('a flush', () => {
   it('brings a batch of more bytes than one parameter may have', async () => {
     const wallet = await newWallet();
     const outcome = '\u{1f600}'.repeat(2_000);
-    const attempt = { accountId: idOf('account', 1), status: null, outcome, durationMs: 1 };
+    const attempt = { accountId: accountOf(wallet.owner, 1), status: null, outcome, durationMs: 1 };
     await runInDurableObject(wallet.stub, async (object) => {
       for (let index = 0; index < 400; index += 1) {
         const answer = await object.admit(admitCall(wallet.owner.keyId, newRequest()));
@@ -221,8 +221,8 @@ describe('what is old', () => {
 describe('rows written', () => {
   it.each([
     { requests: 20, objectMax: 2.5, databaseMax: 1.3 },
-    // Shown honestly: what a flush costs is not shared.
-    { requests: 1, objectMax: 5, databaseMax: 4 },
+    // Shown honestly: what a flush costs is not shared. The first of a sum is in an index, too.
+    { requests: 1, objectMax: 5, databaseMax: 5.2 },
   ])('at $requests requests a flush stay within bounds', async (bounds) => {
     const { requests, objectMax, databaseMax } = bounds;
     const wallet = await newWallet();
@@ -234,7 +234,7 @@ describe('rows written', () => {
         for (let index = 0; index < requests; index += 1) {
           const lease = await admitted(wallet);
           later(2 * SECOND_MS);
-          await wallet.ledger.settle(settleCall(lease, { accountId: idOf('account', 1) }));
+          await wallet.ledger.settle(settleCall(lease, { accountId: accountOf(wallet.owner, 1) }));
         }
         await alarm(wallet);
       }

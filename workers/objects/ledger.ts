@@ -21,22 +21,12 @@ import type {
   StopAnswer,
   StopCall,
 } from '../domain/ledger/calls';
-import { decideAdmit } from '../domain/ledger/admission';
 import { readClock } from '../domain/ledger/clock';
 import type { Copy } from '../domain/ledger/copies';
 import { forgetPast } from '../domain/ledger/counting';
 import { correctionOf, decideProgress, decideSettle, recover } from '../domain/ledger/decide';
 import { decideExtend, rowAfterProgress } from '../domain/ledger/held';
-import {
-  answerOf,
-  closedOf,
-  closedUnheard,
-  freeLease,
-  leaseOf,
-  openedOf,
-  openRow,
-  strangerRow,
-} from '../domain/ledger/lease';
+import { answerOf, closedOf, closedUnheard, strangerRow } from '../domain/ledger/lease';
 import type {
   OwnRequestDetail,
   RequestsCall,
@@ -60,14 +50,15 @@ import { ZERO_NANOS } from '../domain/money';
 import type { Result } from '../domain/result';
 import { SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
+import { AdmitDesk } from './admit-desk';
 import { CopyShelf } from './copy-shelf';
 import { LedgerFlush } from './ledger-flush';
 import { LedgerStorage } from './ledger-storage';
 import { LimitDesk } from './limit-desk';
-import { prepareFor, preparedFor } from './preparation';
 import { PriceShelf } from './price-shelf';
 import { ReadDesk } from './read-desk';
 import { RecentRequests } from './recent-requests';
+import { Settlings } from './settlings';
 import { WalletDesk } from './wallet-desk';
 
 /** Closed rows between two checkpoints: waking reads at most as many rows again. */
@@ -78,13 +69,14 @@ const ALARM_SLACK_MS = 5 * SECOND_MS;
 export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   readonly #storage: LedgerStorage;
   readonly #copies: CopyShelf;
-  readonly #prices: PriceShelf;
   readonly #state: WalletState;
   readonly #flush: LedgerFlush;
   readonly #limits: LimitDesk;
   readonly #reading: ReadDesk;
   readonly #wallet: WalletDesk;
   readonly #recent: RecentRequests;
+  readonly #admitting: AdmitDesk;
+  readonly #settlings = new Settlings();
   #alarmAt: number | null = null;
   /** Highest row number of the checkpoint in storage. */
   #checkpointSeq = 0;
@@ -94,7 +86,6 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     this.#storage = new LedgerStorage(ctx.storage.sql);
     this.#recent = new RecentRequests(this.#storage);
     this.#copies = new CopyShelf(this.#storage, env);
-    this.#prices = new PriceShelf(this.#storage, env);
     this.#state = this.#rebuild();
     const [storage, state, wallet] = [this.#storage, this.#state, () => this.#copies.wallet()];
     this.#limits = new LimitDesk({ storage, state, copies: this.#copies });
@@ -103,6 +94,14 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
     this.#reading = new ReadDesk(sources);
     this.#wallet = new WalletDesk(sources);
     this.#flush = new LedgerFlush({ env, storage, state, wallet });
+    this.#admitting = new AdmitDesk({
+      ...sources,
+      prices: new PriceShelf(this.#storage, env),
+      recent: this.#recent,
+      settlings: this.#settlings,
+      behind: ctx,
+      opened: (row) => this.#wakeAt(row.leaseUntil + ALARM_SLACK_MS),
+    });
     void ctx.blockConcurrencyWhile(async () => {
       this.#alarmAt = await ctx.storage.getAlarm();
     });
@@ -120,50 +119,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   }
 
   async admit(call: AdmitCall): Promise<AdmitAnswer> {
-    const repeated = this.#repeated(call);
-    if (repeated !== null) return repeated;
-    const shelves = { copies: this.#copies, prices: this.#prices };
-    const prepared = preparedFor(call, shelves) ?? (await prepareFor(call, shelves));
-    if (!prepared.ok) return prepared;
-    // Another call may have come in while this one waited for D1 or Pool.
-    const meanwhile = this.#repeated(call);
-    if (meanwhile !== null) return meanwhile;
-
-    const { copies, catalogue } = prepared.value;
-    const now = this.#now();
-    this.#limits.align(copies, now);
-    const decision = decideAdmit(call, { copies, catalogue, state: this.#state, now });
-    this.#copies.renewBehind(call.keyId, this.ctx);
-    this.#prices.noteUnknown(decision, now, this.ctx);
-    if (!decision.ok) return { ok: false, error: decision.error };
-    const { hold } = decision.value;
-    const facts = { admission: decision.value, catalogue, now, copies };
-    const opened = openedOf(call, facts);
-    if (opened === null || hold === null) {
-      const refusal = this.#limits.takeFree(call, now);
-      return refusal === null
-        ? { ok: true, lease: freeLease(call, facts) }
-        : { ok: false, error: refusal };
-    }
-    const row = openRow(opened, { seq: this.#state.lastSeq + 1, now, hold });
-    this.#storage.insertRow(row);
-    foldOpened(this.#state, row);
-    this.#wakeAt(row.leaseUntil + ALARM_SLACK_MS);
-    const lease = leaseOf(row, opened, copies.wallet.id);
-    return { ok: true, lease: this.#limits.withTerms(lease, now) };
-  }
-
-  /** The answer that this id got before, if it is known. */
-  #repeated(call: AdmitCall): AdmitAnswer | null {
-    const open = openRowOf(this.#state, call.requestId);
-    const wallet = this.#copies.wallet();
-    if (open?.opened && wallet !== null) {
-      const lease = leaseOf(open, open.opened, wallet.id);
-      return { ok: true, lease: this.#limits.withTerms(lease, this.#now()) };
-    }
-    return this.#recent.has(call.requestId)
-      ? { ok: false, error: { kind: 'already-closed' } }
-      : null;
+    return this.#admitting.admit(call);
   }
 
   async extend(call: ExtendCall): Promise<ExtendAnswer> {
@@ -225,7 +181,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
       ...row,
       outcome,
       known: { certainty, costNanos },
-      closed: call === null ? closedUnheard(row) : closedOf(call),
+      closed: call === null ? closedUnheard(row) : closedOf(call, row),
     };
     // What cannot be folded throws here, before it is stored: it would end every waking.
     const isStranger = row.seq > this.#state.lastSeq;
@@ -238,6 +194,7 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
       this.ctx.abort('a closing could not be stored');
       throw error;
     }
+    this.#settlings.tell();
     this.#recent.note(row, outcome.closedAt);
     this.#recent.forgetOld(outcome.closedAt, this.#checkpointSeq);
     this.#wakeAt(this.#flush.note(outcome.closedAt));
@@ -260,11 +217,12 @@ export class LedgerObject extends DurableObject<Env> implements LedgerPort {
   #correct(row: RequestRow, call: SettleCall, entry: Omit<Entry, 'n'>): RequestRow {
     const { certainty, costNanos } = call;
     const known = { certainty, costNanos };
-    const corrected: RequestRow = { ...row, known, closed: closedOf(call) };
+    const corrected: RequestRow = { ...row, known, closed: closedOf(call, row) };
     this.ctx.storage.transactionSync(() => {
       this.#storage.closeRow(corrected);
       this.#post({ ...entry, change: { before: row, after: corrected } });
     });
+    this.#settlings.tell();
     this.#wakeAt(this.#flush.note(entry.at));
     return corrected;
   }

@@ -9,6 +9,7 @@ import { alignTo } from '../domain/ledger/counting';
 import type { Copies, Owner } from '../domain/ledger/decide';
 import type { FreeBook } from '../domain/ledger/free';
 import { giveBackFree, takeFree } from '../domain/ledger/free';
+import { placesOf } from '../domain/ledger/lease';
 import type { LeftForOutput } from '../domain/ledger/limited';
 import {
   leftForOutput,
@@ -77,6 +78,7 @@ export class LimitDesk {
       ...lease,
       ...(notice === null ? {} : { notice }),
       ...(copies.key.whenClientLeaves === 'drain' ? { whenClientLeaves: 'drain' as const } : {}),
+      ...placesOf(copies),
     };
   }
 

@@ -1,11 +1,22 @@
 // The Pool object, one for all: the snapshot of accounts, prices and aliases that the relay works
 // from, kept in its own storage so that D1 is never on the way. D1 is the truth; this follows it.
+// The accounts' health, which D1 never sees, is in pool-health.ts.
 
 import { DurableObject } from 'cloudflare:workers';
 import type { RelayError } from '../domain/errors';
+import type {
+  AccountState,
+  PermitAnswer,
+  PermitCall,
+  Report,
+  ReportAnswer,
+  ResetCall,
+  SpendCall,
+} from '../domain/health/calls';
 import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
 import type { PoolPort, Snapshot, SnapshotAnswer } from '../domain/snapshot';
+import { ACCOUNT_DEFAULTS } from '../domain/snapshot';
 import { SECOND_MS } from '../domain/time';
 import { log } from '../observe/log';
 import { configOf } from '../platform/env';
@@ -13,12 +24,14 @@ import { randomBytes } from '../platform/random';
 import { environmentMark, syncEnvironment } from '../store/environment';
 import { loadSnapshot } from '../store/snapshot';
 import { migrate } from './migrate';
+import { HEALTH_STEP, HealthDesk } from './pool-health';
 
 const STEPS = [
   // `mark`: what the environment was when the snapshot was read.
   `CREATE TABLE snapshot (
     one INTEGER PRIMARY KEY CHECK (one = 1), document TEXT NOT NULL, mark TEXT NOT NULL
   ) STRICT`,
+  HEALTH_STEP,
 ] as const;
 
 const LIVE_UNTIL = 'live-until';
@@ -26,6 +39,7 @@ const DATABASE_BUSY: RelayError = { kind: 'busy', what: 'database', retryAfterMs
 
 export class PoolObject extends DurableObject<Env> implements PoolPort {
   readonly #sql: SqlStorage;
+  readonly #health: HealthDesk;
   #snapshot: Snapshot | null;
   /** The environment that the database was last made to match; null: none yet. */
   #syncedMark: string | null = null;
@@ -41,18 +55,48 @@ export class PoolObject extends DurableObject<Env> implements PoolPort {
     const [row] = this.#sql
       .exec<{ document: string; mark: string }>('SELECT document, mark FROM snapshot')
       .toArray();
-    // Written by this class alone.
-    this.#snapshot = row === undefined ? null : (JSON.parse(row.document) as Snapshot);
+    this.#snapshot = row === undefined ? null : readSnapshot(row.document);
     this.#syncedMark = row?.mark ?? null;
+    this.#health = new HealthDesk(this.#sql, Date.now());
+    if (this.#snapshot !== null) this.#health.know(this.#snapshot.accounts);
     this.#liveUntil = ctx.storage.kv.get<number>(LIVE_UNTIL) ?? 0;
   }
 
-  async snapshot(version: number | null): Promise<SnapshotAnswer> {
+  async snapshot(version: number | null, healthVersion?: number | null): Promise<SnapshotAnswer> {
     const held = await this.#current();
     if (!held.ok) return held;
     const answer: SnapshotAnswer = ok(held.value.version === version ? 'unchanged' : held.value);
     const until = this.#liveUntil;
-    return Date.now() < until ? { ...answer, live: { until } } : answer;
+    // A Worker of before names no version and looks for no health.
+    const health = healthVersion === undefined ? 'unchanged' : this.#health.answerTo(healthVersion);
+    return {
+      ...answer,
+      ...(Date.now() < until ? { live: { until } } : {}),
+      ...(health === 'unchanged' ? {} : { health }),
+    };
+  }
+
+  async report(report: Report): Promise<ReportAnswer> {
+    return this.#health.report(report);
+  }
+
+  async permit(call: PermitCall): Promise<PermitAnswer> {
+    return this.#health.permit(call);
+  }
+
+  async states(): Promise<readonly AccountState[]> {
+    // Accounts are known once there is a snapshot.
+    await this.#current();
+    return this.#health.states();
+  }
+
+  async reset(call: ResetCall): Promise<void> {
+    await this.#current();
+    this.#health.reset(call);
+  }
+
+  async spentAsOf(call: SpendCall): Promise<void> {
+    this.#health.spentAsOf(call);
   }
 
   async refresh(version: number): Promise<void> {
@@ -117,6 +161,7 @@ export class PoolObject extends DurableObject<Env> implements PoolPort {
     if (!isNewer && mark === this.#syncedMark) return kept;
     this.#snapshot = kept;
     this.#syncedMark = mark;
+    this.#health.know(kept.accounts);
     this.#sql.exec(
       'INSERT INTO snapshot (one, document, mark) VALUES (1, ?, ?) ' +
         'ON CONFLICT (one) DO UPDATE SET document = excluded.document, mark = excluded.mark',
@@ -125,4 +170,11 @@ export class PoolObject extends DurableObject<Env> implements PoolPort {
     );
     return kept;
   }
+}
+
+/** Written by this class alone; a document of before lacks what accounts have got since. */
+function readSnapshot(document: string): Snapshot {
+  const snapshot = JSON.parse(document) as Snapshot;
+  const accounts = snapshot.accounts.map((account) => ({ ...ACCOUNT_DEFAULTS, ...account }));
+  return { ...snapshot, accounts };
 }

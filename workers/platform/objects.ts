@@ -7,6 +7,12 @@ import type { Region } from '../domain/region';
 import type { PoolPort } from '../domain/snapshot';
 import type { ThrottlePort } from '../domain/throttle/calls';
 
+/** An Egress object as callers see it: it makes the request that it is handed. */
+export interface EgressPort extends Pick<Fetcher, 'fetch'> {
+  /** The data centre that its calls leave from; null: no answer has told yet. */
+  colo(): Promise<string | null>;
+}
+
 /** Names the one Pool. Sharding by region (beyond 1,000 busy isolates) would change this alone. */
 const POOL_NAME = 'pool';
 /** Names the one Live object. */
@@ -39,6 +45,16 @@ export function throttleOf(env: Env, subject: string): ThrottlePort {
 export function liveOf(env: Env): LivePort & Pick<Fetcher, 'fetch'> {
   const stub: unknown = env.LIVE.get(env.LIVE.idFromName(LIVE_NAME));
   return stub as LivePort & Pick<Fetcher, 'fetch'>;
+}
+
+/**
+ * An Egress object: calls made through it leave from near `region`, as far as the hint is taken.
+ * `shard` is one of EGRESS_SHARDS.
+ */
+export function egressOf(env: Pick<Env, 'EGRESS'>, region: Region, shard: number): EgressPort {
+  const id = env.EGRESS.idFromName(`egress:${region}:${shard}`);
+  const stub: unknown = env.EGRESS.get(id, { locationHint: region });
+  return stub as EgressPort;
 }
 
 /** Whether the runtime has marked a failed call so: `retryable` to an object, or `overloaded`. */

@@ -1,14 +1,25 @@
 // The one way out: every call that leaves the Worker to a host it does not own. Redirects are never
 // followed (a followed one would re-send the credential), and the address is checked at each use.
+// Which headers go along is for the rooms in upstreams/ to say: each lists what it lets pass.
 
+import type { AddressFault, AddressRule } from './address';
+import { faultOf } from './address';
+import type { Via } from './egress';
+import { fetchThrough } from './egress';
 import type { Config } from './env';
 
 export interface OutboundCall {
   readonly url: string;
   readonly method: string;
   readonly headers: Headers;
-  readonly body: Uint8Array<ArrayBuffer> | null;
+  readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
   readonly signal: AbortSignal;
+}
+
+/** How a call leaves; everything may be absent. */
+export interface Way extends Pick<AddressRule, 'ownHosts' | 'account'> {
+  /** Through an object in another region; absent: from here. */
+  readonly via?: Via;
 }
 
 /**
@@ -18,41 +29,27 @@ export interface OutboundCall {
 export async function upstreamFetch(
   call: OutboundCall,
   environment: Config['environment'],
+  { via, ...rule }: Way = {},
 ): Promise<Response> {
-  if (!isAllowedAddress(call.url, environment)) throw new ForbiddenAddress();
+  const fault = faultOf(call.url, { environment, ...rule });
+  if (fault !== null) throw new ForbiddenAddress(fault);
   const { method, headers, body, signal } = call;
-  // oxlint-disable-next-line no-restricted-globals -- this is the one place
-  return fetch(call.url, { method, headers, body, signal, redirect: 'manual' });
+  if (via === undefined) {
+    // oxlint-disable-next-line no-restricted-globals -- this is the one place
+    return fetch(call.url, { method, headers, body, signal, redirect: 'manual' });
+  }
+  const answer = await fetchThrough(call, via);
+  if (answer === 'forbidden') throw new ForbiddenAddress('place');
+  if (answer === 'unreachable') throw new TypeError('no answer came through Egress');
+  return answer;
 }
 
 /** The address of an account is not one that the relay calls. */
 export class ForbiddenAddress extends Error {
   override readonly name = 'ForbiddenAddress';
-  constructor() {
+  readonly fault: AddressFault;
+  constructor(fault: AddressFault) {
     super('the address of this account is not allowed');
+    this.fault = fault;
   }
-}
-
-/**
- * Whether the relay may call `url`: https on 443 at a public name; http on loopback in development.
- * Judged on what the URL parser made of it, so that numeric, octal and mapped forms are one.
- */
-export function isAllowedAddress(url: string, environment: Config['environment']): boolean {
-  if (!URL.canParse(url)) return false;
-  const { protocol, hostname, port, username, password } = new URL(url);
-  if (username !== '' || password !== '') return false;
-  if (isLoopback(hostname)) return environment === 'development' && protocol === 'http:';
-  return protocol === 'https:' && port === '' && isPublicName(hostname);
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
-}
-
-/** Literal addresses are never public here: a provider has a name. */
-function isPublicName(hostname: string): boolean {
-  if (hostname.startsWith('[') || /^[\d.]+$/.test(hostname)) return false;
-  const name = hostname.endsWith('.') ? hostname.slice(0, -1) : hostname;
-  if (!name.includes('.')) return false;
-  return !/(^|\.)(localhost|local|internal|lan|home|corp|intranet|arpa|test|invalid)$/.test(name);
 }

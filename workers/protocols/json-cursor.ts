@@ -18,7 +18,6 @@ const POINT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;
 const LOWER_E = 0x65;
-const UPPER_E = 0x45;
 
 /** Deeper nesting than this is refused. */
 export const JSON_DEPTH_MAX = 1_000;
@@ -98,6 +97,11 @@ export class JsonCursor {
   /** What went wrong, or null. */
   get problem(): JsonProblem | null {
     return this.failed;
+  }
+
+  /** Offset of what comes next: a value that is due, or the first byte after the last one. */
+  get position(): number {
+    return this.at;
   }
 
   /** What kind of value stands at the cursor. Consumes nothing. */
@@ -284,8 +288,7 @@ export class JsonCursor {
       this.at += 1;
       this.skipDigits();
     }
-    const byte = this.bytes[this.at];
-    if (byte !== LOWER_E && byte !== UPPER_E) return;
+    if (((this.bytes[this.at] ?? 0) | 0x20) !== LOWER_E) return;
     this.at += 1;
     const sign = this.bytes[this.at];
     if (sign === PLUS || sign === MINUS) this.at += 1;
@@ -379,8 +382,7 @@ export class JsonCursor {
 
   private fail(message: string, position = Math.min(this.at, this.bytes.length)): null {
     this.failed ??= { message, position };
-    this.at = this.bytes.length;
-    this.depth = 0;
+    [this.at, this.depth] = [this.bytes.length, 0];
     return null;
   }
 }

@@ -36,6 +36,13 @@ export interface Essentials {
   readonly tier: string | null;
   /** Without repeats. */
   readonly heldIds: readonly HeldId[];
+  /**
+   * Optional top-level fields that the body has, of those that are documented, without repeats;
+   * what nobody knows is the upstream's to judge.
+   */
+  readonly fields: readonly string[];
+  /** Types of the tools that the body defines, as written, without repeats. */
+  readonly toolTypes: readonly string[];
   readonly conversation: ConversationSource;
 }
 

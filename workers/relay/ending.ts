@@ -13,6 +13,7 @@ import { SECOND_MS } from '../domain/time';
 import type { TokenCounts, Usage, UsageEntry, UsageFlag } from '../domain/usage/tokens';
 import { NO_TOKENS } from '../domain/usage/tokens';
 import type { MeterReading, ServerToolCalls } from '../protocols/protocol';
+import type { Kept } from './kept';
 
 /**
  * `whole`: the upstream closed; `cut`: it broke off; `left`: the client did; `drained`: it did, and
@@ -23,7 +24,7 @@ export type How = 'whole' | 'cut' | 'left' | 'drained' | StopWord;
 /** Why the relay itself ended an answer. */
 export type StopWord = 'revoked' | 'stopped' | 'cut-by-limit' | 'cut-by-credit';
 
-export interface Ending {
+export interface Ending extends Kept {
   readonly closing: Exclude<Closing, 'recovered'>;
   readonly certainty: Exclude<Certainty, 'recovered'>;
   readonly usage: Usage;

@@ -6,17 +6,19 @@ import { facts } from '../domain/errors';
 import { log } from '../observe/log';
 import { admit } from './admit';
 import { endedByRelay, errorAnswer, eventHeaders } from './answer';
+import { estimatedCount } from './count';
 import { freeEnding, leftBeforeHeaders } from './ending';
 import type { Unanswered } from './forward';
 import { forward } from './forward';
 import type { Admitted, Bearer, Journey, ReadBody, Visit } from './journey';
 import { tellStarted } from './live';
 import { passOn } from './pass-on';
-import { PATIENCE, withPatience } from './patience';
+import type { Early } from './patience';
+import { earlyWords, PATIENCE, withPatience } from './patience';
 import type { Running } from './progress';
 import { atRest, keepAlive } from './progress';
 import { readBody } from './read';
-import { conversationTag, schedule } from './schedule';
+import { conversationTag, COUNTS_NOTHING, scheduling } from './schedule';
 import { REACHED_NOTHING, settle } from './settle';
 import { currentSnapshot } from './snapshot';
 
@@ -32,16 +34,23 @@ export async function handle(visit: Visit, bearer: Bearer): Promise<Response> {
   const read = await readBody(visit.request, operation);
   if (!read.ok) return refused(visit, read.error).response;
   const body = read.value;
-  const travelled = travel(visit, bearer, body).finally(body.release);
+  const early = earlyWords();
+  const travelled = travel(visit, bearer, { body, early }).finally(body.release);
   const finished = travelled.then((done) => done.finished);
   visit.ctx.waitUntil(finished.catch((error: unknown) => failed(visit, error)));
   const response = travelled.then((done) => done.response);
   return body.essentials.sizes.stream
-    ? withPatience(response, () => eventHeaders(visit), PATIENCE)
+    ? withPatience(response, { headers: () => eventHeaders(visit), early }, PATIENCE)
     : response;
 }
 
-async function travel(visit: Visit, bearer: Bearer, body: ReadBody): Promise<Travelled> {
+/** What a request brings along besides its key. */
+interface Luggage {
+  readonly body: ReadBody;
+  readonly early: Early;
+}
+
+async function travel(visit: Visit, bearer: Bearer, { body, early }: Luggage): Promise<Travelled> {
   const requestClass = visit.operation === 'messages' ? 'metered' : 'free';
   const conversation = await conversationTag(visit, bearer, body);
   const [lease, snapshot] = await Promise.all([
@@ -54,13 +63,18 @@ async function travel(visit: Visit, bearer: Bearer, body: ReadBody): Promise<Tra
   tellStarted(admitted);
   if (!snapshot.ok) return returned(admitted, snapshot.error);
   if (visit.request.signal.aborted) return returned(admitted, CLIENT_GONE);
-  return dispatch({ ...admitted, snapshot: snapshot.value, body }, conversation);
+  const journey = { ...admitted, snapshot: snapshot.value, body };
+  return dispatch(journey, { conversation, early });
 }
 
-async function dispatch(journey: Journey, conversation: string): Promise<Travelled> {
+async function dispatch(
+  journey: Journey,
+  { conversation, early }: { readonly conversation: string; readonly early: Early },
+): Promise<Travelled> {
   const running = { ...atRest(), costNanos: () => journey.lease.likelyInputNanos };
   const rest = keepAlive(journey, running);
-  const forwarded = await forward(journey, schedule(journey, conversation), running);
+  const accounts = scheduling(journey, conversation);
+  const forwarded = await forward(journey, accounts, { running, early });
   const travelled = forwarded.ok
     ? await passOn(journey, forwarded.value, running)
     : unanswered(journey, forwarded.error, running);
@@ -89,14 +103,18 @@ function unanswered(journey: Journey, given: Unanswered, running: Running): Trav
   const { error, attempts, leftAt } = given;
   const accountId = attempts.at(-1)?.accountId ?? null;
   const reached = { ...REACHED_NOTHING, attempts, accountId, leftAt };
-  if (error === 'client-left') {
-    const finished = settle(journey, leftBeforeHeaders(journey.lease, 'client-left'), reached);
-    return { response: errorAnswer(journey, CLIENT_GONE), finished };
-  }
-  if (error === 'stopped') {
+  if (error === 'client-left' || error === 'stopped') {
     const word = running.stopped ?? 'stopped';
-    const finished = settle(journey, leftBeforeHeaders(journey.lease, word), reached);
-    return { response: errorAnswer(journey, endedByRelay(word)), finished };
+    const closing = error === 'client-left' ? error : word;
+    // Who goes while nobody is called leaves nothing behind that was read.
+    const { wasCalling } = given;
+    const ending = wasCalling ? leftBeforeHeaders(journey.lease, closing) : freeEnding(closing);
+    const said = error === 'client-left' ? CLIENT_GONE : endedByRelay(word);
+    return { response: errorAnswer(journey, said), finished: settle(journey, ending, reached) };
+  }
+  if (error.kind === 'bad-request' && error.message === COUNTS_NOTHING) {
+    const finished = settle(journey, freeEnding('completed'), reached);
+    return { response: estimatedCount(journey), finished };
   }
   const ending = freeEnding(attempts.length === 0 ? 'void' : 'upstream-failed');
   return { response: errorAnswer(journey, error), finished: settle(journey, ending, reached) };

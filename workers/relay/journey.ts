@@ -58,11 +58,18 @@ export interface Journey extends Admitted {
 /** After forward: who answers. */
 export interface Answer {
   readonly account: SnapshotAccount;
+  /** Status and headers; its body is `beginning` and `rest`. */
   readonly response: Response;
+  /** What has been read of the body. */
+  readonly beginning: Uint8Array<ArrayBuffer>;
+  /** What follows it; null: nothing. */
+  readonly rest: ReadableStream<Uint8Array> | null;
   readonly attempts: readonly Attempt[];
   readonly firstByteMs: number;
   /** Ends the upstream call, its body included. */
   readonly cancel: () => void;
+  /** The permit by which it holds a place at an account with exact limits; absent: none. */
+  readonly slot?: string;
   /** For whom; it may have left meanwhile. */
   readonly client: Client;
 }

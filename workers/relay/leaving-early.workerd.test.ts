@@ -59,6 +59,8 @@ interface Course {
   readonly script: Script;
   readonly wallet?: RelayedWallet;
   readonly maxTokens?: number;
+  /** More of the prompt. */
+  readonly more?: string;
 }
 
 const SESSION = 'leaves early';
@@ -66,6 +68,7 @@ const SESSION = 'leaves early';
 /** A request whose call upstream is under way. */
 async function running(course: Course): Promise<Running> {
   const { script, whenClientLeaves, streamed = false, maxTokens = 1_000 } = course;
+  const { more = '' } = course;
   const wallet = course.wallet ?? (await relayedWallet({ whenClientLeaves }));
   const called = Promise.withResolvers<Called>();
   const answer: Script = (call) => {
@@ -74,6 +77,7 @@ async function running(course: Course): Promise<Running> {
   };
   scriptUpstream(new Map([[SESSION, answer]]));
   const messages = [{ role: 'user', content: SESSION }];
+  if (more !== '') messages.push({ role: 'user', content: more });
   const asked = { model: 'claude-opus-5-5', max_tokens: maxTokens, stream: streamed, messages };
   const body = JSON.stringify(asked);
   const likelyNanos = Math.ceil(encoder.encode(body).byteLength / 2.6) * WRITE_NANOS;
@@ -162,6 +166,22 @@ describe.each([true, false])(
   },
 );
 
+describe('a client that leaves while nobody is called', () => {
+  it('pays nothing: the call before had failed, the next had not begun', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.9);
+    const go = Promise.withResolvers<Response>();
+    const script = vi.fn<Script>(() => go.promise);
+    const request = await running({ whenClientLeaves: 'cancel', script });
+    go.reject(new Error('reset'));
+    await vi.advanceTimersByTimeAsync(10);
+    request.leave();
+    await vi.advanceTimersByTimeAsync(SECOND_MS);
+    const free = { closing: 'client-left', certainty: 'reported', costNanos: 0 };
+    expect(await rowOf(request)).toEqual(free);
+    expect(script).toHaveBeenCalledTimes(1);
+  });
+});
+
 describe.each([
   ['short', { 'content-length': String(DOCUMENT.byteLength) }],
   ['of no known length', {}],
@@ -215,6 +235,41 @@ describe.each([
     const row = await rowOf(request);
     expect(row).toMatchObject(estimated);
     expect(row?.costNanos).toBeGreaterThanOrEqual(request.likelyNanos);
+  });
+});
+
+describe('a stream whose prompt is large', () => {
+  it('has a second more for each megabyte until its headers must have come', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.5);
+    const more = 'x'.repeat(5 * 1024 * 1024);
+    const course = { whenClientLeaves: 'cancel', streamed: true, script: hang, more } as const;
+    const request = await running(course);
+    await vi.advanceTimersByTimeAsync(34 * SECOND_MS);
+    expect(request.called.signal.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(2 * SECOND_MS);
+    expect(request.called.signal.aborted).toBe(true);
+    expect(await rowOf(request)).toMatchObject({ closing: 'upstream-failed', costNanos: 0 });
+  });
+});
+
+describe('a short JSON answer that stops coming', () => {
+  it('is given up after two minutes, and nobody pays', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'Date'] });
+    const request = await running({
+      whenClientLeaves: 'cancel',
+      script: ({ signal }) => {
+        const said = spoken(signal);
+        said.say(DOCUMENT.subarray(0, 10));
+        const length = { 'content-length': String(DOCUMENT.byteLength) };
+        const headers = { 'content-type': 'application/json', ...length };
+        return new Response(said.body, { headers });
+      },
+    });
+    await vi.advanceTimersByTimeAsync(150 * SECOND_MS);
+    expect(request.called.signal.aborted).toBe(true);
+    expect((await request.response).status).toBe(502);
+    const failed = { closing: 'upstream-failed', certainty: 'reported', costNanos: 0 };
+    expect(await rowOf(request)).toEqual(failed);
   });
 });
 

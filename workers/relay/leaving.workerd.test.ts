@@ -96,6 +96,9 @@ const POSITIONS: readonly (number | null)[] = [
   ...Array.from({ length: 199 }, (_, index) => Math.round((index * STREAM.byteLength) / 198)),
 ];
 
+/** Before the first line says what the answer begins with, nobody is given any of it. */
+const FIRST_LINE_BYTES = encoder.encode('event: message_start\n').byteLength;
+
 /** By the rule as it is told, and by none of the code that follows it: what is paid at least. */
 function deliveredNanos(position: number | null, body: string): number {
   const whole = eventsBefore(position).join('\n');
@@ -156,7 +159,8 @@ async function leaveAt(
   });
   const { response, leave, finished } = send(wallet, { body, session });
   await called.promise;
-  const reader = position === null ? null : (await response).body?.getReader();
+  const isHeld = position === null || position < FIRST_LINE_BYTES;
+  const reader = isHeld ? null : (await response).body?.getReader();
   for (let count = 0; reader && count < (position ?? 0);) {
     const { value } = await reader.read();
     count += value?.byteLength ?? 0;

@@ -1,22 +1,21 @@
-// `GET /v1/models[/{id}]`: what the upstream lists, of that what this relay can serve and the key
-// may use, each entry as it came. An upstream that lists nothing leaves the catalogue to answer.
+// `GET /v1/models[/{id}]`: the union of what the accounts list that this key may use, of that what
+// has a price here, each entry as it came. What no account lists the catalogue answers for.
 
 import type { RelayError } from '../domain/errors';
 import type { ModelRules } from '../domain/limits/scope';
 import { isModelAllowed } from '../domain/limits/scope';
 import { findPrice, resolveModel } from '../domain/pricing/find';
 import type { Catalogue, PriceRow } from '../domain/pricing/catalogue';
+import type { Candidate } from '../domain/scheduling/choose';
 import { admit } from './admit';
 import { errorAnswer, jsonAnswer } from './answer';
 import { freeEnding } from './ending';
-import { forward } from './forward';
 import type { Bearer, Journey, Visit } from './journey';
-import { atRest, keepAlive } from './progress';
-import { conversationTag, schedule } from './schedule';
+import type { ModelEntry } from './model-lists';
+import { listedModels } from './model-lists';
+import { conversationTag, scheduling } from './schedule';
 import { REACHED_NOTHING, settle } from './settle';
 import { currentSnapshot } from './snapshot';
-
-const LIST_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Answers with the list, or with the one model that the path names. */
 export async function listModels(visit: Visit, bearer: Bearer): Promise<Response> {
@@ -35,10 +34,9 @@ export async function listModels(visit: Visit, bearer: Bearer): Promise<Response
     return errorAnswer(visit, snapshot.error);
   }
   const way = { ...admitted, snapshot: snapshot.value, body: null };
-  const listed = await askUpstream(way, conversation);
+  const entries = await entriesFor(way, conversation);
   visit.ctx.waitUntil(settle(way, freeEnding('completed'), REACHED_NOTHING));
-  if (wanted !== null) return oneModel(way, wanted, listed);
-  return jsonAnswer(visit, listed === null ? ownList(way) : filtered(listed, way));
+  return wanted === null ? page(way, entries) : oneModel(way, wanted, entries);
 }
 
 function nameOf(pathname: string): string {
@@ -50,55 +48,59 @@ function nameOf(pathname: string): string {
   }
 }
 
-/** The upstream's own answer, if it has one that can be read. */
-async function askUpstream(journey: Journey, conversation: string): Promise<unknown> {
-  const running = atRest();
-  const rest = keepAlive(journey, running);
-  const ranked = schedule(journey, conversation);
-  const forwarded = await forward(journey, ranked, running).finally(rest);
-  if (!forwarded.ok) return null;
-  const { response, cancel } = forwarded.value;
-  const length = Number(response.headers.get('content-length') ?? 0);
-  if (response.status !== 200 || length > LIST_BYTES_MAX) {
-    cancel();
-    return null;
-  }
-  return response.json().catch(() => null);
-}
-
-interface Entry {
-  readonly id: string;
-}
-
-function isEntry(value: unknown): value is Entry {
-  return (
-    typeof value === 'object' && value !== null && 'id' in value && typeof value.id === 'string'
-  );
-}
-
-/** The upstream's page without what has no price here or is not for this key: both are refused. */
-function filtered(listed: unknown, journey: Journey): unknown {
-  if (typeof listed !== 'object' || listed === null || !('data' in listed)) {
-    return ownList(journey);
-  }
-  const { data } = listed;
-  if (!Array.isArray(data)) return ownList(journey);
+/** Every model that this key can use: as an upstream lists it, else as the catalogue has it. */
+async function entriesFor(journey: Journey, conversation: string): Promise<readonly ModelEntry[]> {
+  const { candidates } = await scheduling(journey, conversation).choice();
   const { catalogue } = journey.snapshot;
-  const usable = new Set(usableModels(catalogue, journey.lease.models).map(({ model }) => model));
-  const known = data.filter((entry) => {
-    const model = isEntry(entry) ? resolveModel(catalogue, entry.id) : null;
+  const served = usableModels(catalogue, journey.lease.models).filter((price) =>
+    candidates.some((candidate) => serves(candidate, price.model)),
+  );
+  const left = new Map(served.map((price) => [price.model, price]));
+  const usable = new Set(left.keys());
+  const listed = (await listedModels(journey, candidates)).filter(({ id }) => {
+    const model = resolveModel(catalogue, id);
+    if (model !== null) left.delete(model);
     return model !== null && usable.has(model);
   });
-  return { ...listed, data: known };
+  return [...listed, ...[...left.values()].map(ownEntry)];
 }
 
-function oneModel(journey: Journey, wanted: string, listed: unknown): Response {
-  if (isEntry(listed)) return jsonAnswer(journey, listed);
+function serves({ account: { models } }: Candidate, model: string): boolean {
+  return models === null || models.includes(model);
+}
+
+/** The Models API's paging. */
+const LIMIT_DEFAULT = 20;
+const LIMIT_MAX = 1_000;
+
+function page(journey: Journey, entries: readonly ModelEntry[]): Response {
+  const query = journey.url.searchParams;
+  const limit = Number(query.get('limit') ?? LIMIT_DEFAULT);
+  if (!Number.isInteger(limit) || limit < 1 || limit > LIMIT_MAX) {
+    const message = `limit: must be a whole number from 1 to ${LIMIT_MAX}`;
+    return errorAnswer(journey, { kind: 'bad-request', message });
+  }
+  const placeOf = (name: string): number => entries.findIndex(({ id }) => id === query.get(name));
+  const before = placeOf('before_id');
+  const data =
+    before > 0 || query.has('before_id')
+      ? entries.slice(0, Math.max(0, before)).slice(-limit)
+      : entries.slice(placeOf('after_id') + 1).slice(0, limit);
+  const [first, last] = [data[0], data.at(-1)];
+  const isMore = query.has('before_id') ? first !== entries[0] : last !== entries.at(-1);
+  const has_more = data.length > 0 && isMore;
+  const ids = { first_id: first?.id ?? null, last_id: last?.id ?? null };
+  return jsonAnswer(journey, { data, has_more, ...ids });
+}
+
+function oneModel(journey: Journey, wanted: string, entries: readonly ModelEntry[]): Response {
   const { catalogue } = journey.snapshot;
   const model = resolveModel(catalogue, wanted);
-  const price = model === null ? null : findPrice(catalogue, model, Date.now());
+  const entry =
+    entries.find(({ id }) => id === wanted) ??
+    entries.find(({ id }) => model !== null && resolveModel(catalogue, id) === model);
   const unknown: RelayError = { kind: 'unknown-model', model: wanted };
-  return price === null ? errorAnswer(journey, unknown) : jsonAnswer(journey, ownEntry(price));
+  return entry === undefined ? errorAnswer(journey, unknown) : jsonAnswer(journey, entry);
 }
 
 /** The models that have a price now and that the rules of a key allow, in the catalogue's order. */
@@ -111,14 +113,8 @@ export function usableModels(catalogue: Catalogue, rules: ModelRules = {}): read
     .filter((price) => price !== null);
 }
 
-function ownList({ snapshot, lease }: Journey): unknown {
-  const data = usableModels(snapshot.catalogue, lease.models).map(ownEntry);
-  const ids = data.map((entry) => entry.id);
-  return { data, has_more: false, first_id: ids[0] ?? null, last_id: ids.at(-1) ?? null };
-}
-
 /** The Models API's form; the epoch stands for a date that is not known, as the API says it may. */
-function ownEntry(price: PriceRow): Entry & Record<string, unknown> {
+function ownEntry(price: PriceRow): ModelEntry & Record<string, unknown> {
   return {
     type: 'model',
     id: price.model,

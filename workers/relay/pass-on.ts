@@ -2,7 +2,10 @@
 // they are; a short JSON answer is read whole and passed on; everything else flows.
 
 import type { RelayError } from '../domain/errors';
-import { MINUTE_MS, SECOND_MS } from '../domain/time';
+import type { Nanos } from '../domain/money';
+import { ZERO_NANOS } from '../domain/money';
+import { providerOf } from '../domain/snapshot';
+import { MINUTE_MS } from '../domain/time';
 import { anthropic } from '../protocols/anthropic';
 import type { MeterOptions } from '../protocols/protocol';
 import { endedByRelay, errorAnswer, passedHeaders } from './answer';
@@ -12,21 +15,22 @@ import { costSoFar, endingOf, freeEnding, inputSoFar } from './ending';
 import { watchHold } from './extend';
 import type { Travelled } from './handle';
 import type { Answer, Journey } from './journey';
+import { noteCost, noteEnd } from './health';
+import { keptOf } from './kept';
 import { tellFirstByte } from './live';
 import type { AnswerType, Meter } from './meter';
 import { meterOf } from './meter';
 import type { Running } from './progress';
 import { givenUpBy } from './progress';
+import { familyOf } from './schedule';
 import type { Reached } from './settle';
 import { settle } from './settle';
 import { flow } from './stream';
 
 /** A JSON answer of a known length up to this is read whole: one wake-up, nothing to estimate. */
 const WHOLE_BYTES_MAX = 256 * 1024;
-/** A running answer without any byte for this long is an upstream gone. */
+/** A running answer without any byte for this long, or a short one in all, is an upstream gone. */
 const SILENCE_MS_MAX = 2 * MINUTE_MS;
-/** A longer wait is not worth telling: by then the account is another one's business. */
-const WAIT_SECONDS_MAX = 3_600;
 const encoder = new TextEncoder();
 
 /** Passes `answer` on to the client and settles behind it. */
@@ -38,9 +42,7 @@ export async function passOn(
   tellFirstByte(journey, answer);
   const { response } = answer;
   const type = contentType(response);
-  if (response.status >= 400 || !bearsBody(response.status)) {
-    return passRefusal(journey, answer, type);
-  }
+  if (response.status >= 400) return passRefusal(journey, answer);
   if (journey.lease.seq === 0) return passFree(journey, answer);
   const length = Number(response.headers.get('content-length') ?? Number.NaN);
   const isPlain = response.headers.get('content-encoding') === null;
@@ -56,40 +58,22 @@ function contentType(response: Response): AnswerType {
   return /^application\/json\b/i.test(type) ? 'json' : 'other';
 }
 
-/** Whether an answer of `status` can hold a message; no other could be handed on either. */
-function bearsBody(status: number): boolean {
-  return status >= 200 && status <= 599 && status !== 204 && status !== 205;
-}
-
-/** The upstream's refusal in the client's own protocol passes unmodified; other text does not. */
-function passRefusal(journey: Journey, answer: Answer, type: AnswerType): Travelled {
-  const { response } = answer;
-  const { status } = response;
-  const closing = status >= 400 && status < 500 ? 'upstream-refused' : 'upstream-failed';
+/** The upstream's refusal, in the client's own protocol, passes unmodified. */
+function passRefusal(journey: Journey, answer: Answer): Travelled {
+  const closing = answer.response.status < 500 ? 'upstream-refused' : 'upstream-failed';
   const finished = close(journey, answer, unserved(closing));
-  if (type === 'json' && bearsBody(status)) {
-    return { response: unmodified(journey, response), finished };
-  }
-  answer.cancel();
-  return { response: errorAnswer(journey, unreadable(response.headers)), finished };
-}
-
-/** A refusal in nobody's protocol; how long to wait is the one thing in it that can be told. */
-function unreadable(headers: Headers): RelayError {
-  const seconds = Number(headers.get('retry-after') ?? Number.NaN);
-  return seconds > 0 && seconds <= WAIT_SECONDS_MAX
-    ? { kind: 'no-upstream', retryAfterMs: seconds * SECOND_MS }
-    : { kind: 'upstream-failed', why: 'unreadable' };
+  return { response: unmodified(journey, answer), finished };
 }
 
 function passFree(journey: Journey, answer: Answer): Travelled {
   const finished = close(journey, answer, unserved('completed'));
-  return { response: unmodified(journey, answer.response), finished };
+  return { response: unmodified(journey, answer), finished };
 }
 
-function unmodified(journey: Journey, response: Response): Response {
+/** What was read of it, or what was not: a refusal is read whole, a free answer not at all. */
+function unmodified(journey: Journey, { response, beginning, rest }: Answer): Response {
   const headers = headersOf(journey, response);
-  return new Response(response.body, { status: response.status, headers });
+  return new Response(rest ?? beginning, { status: response.status, headers });
 }
 
 /** The upstream's headers, and how the user's own limits stand. */
@@ -104,9 +88,13 @@ async function passWhole(journey: Journey, answer: Answer, running: Running): Pr
   const { response, cancel, client } = answer;
   const meter = meterOf('json', meterOptions(journey));
   running.stop = cancel;
+  const givingUpAt = Date.now() + SILENCE_MS_MAX;
+  running.onTick = () => {
+    if (Date.now() > givingUpAt) cancel();
+  };
   const forget = onAbort(client.letGo, cancel);
   try {
-    const body = new Uint8Array(await response.arrayBuffer());
+    const body = new Uint8Array(await new Response(answer.rest).arrayBuffer());
     meter.push(body);
     const how = client.leftAt() === null ? 'whole' : 'drained';
     const finished = meteredClose(journey, answer, { how, meter });
@@ -143,7 +131,8 @@ function passFlowing(journey: Journey, answer: Answer, running: Running): Travel
     if (client.leftAt() !== null && isEvents && isFinished()) flowing.stop('cut');
   };
   const flowing = flow({
-    body: response.body ?? new Response('').body ?? new ReadableStream(),
+    beginning: answer.beginning,
+    body: answer.rest ?? new Response('').body ?? new ReadableStream(),
     sink: { push, complete: () => meter.complete() },
     isFinished,
     client,
@@ -210,7 +199,9 @@ function meteredClose(
   const read = readingOf(end.meter);
   const { status } = answer.response;
   const ending = endingOf({ status, how: end.how, ...read }, journey);
-  return close(journey, answer, { ...ending, servedModel: read.reading.model });
+  const { account } = answer;
+  const kept = keptOf({ account, reading: read.reading, usage: ending.usage }, journey);
+  return close(journey, answer, { ...ending, ...kept, servedModel: read.reading.model });
 }
 
 function unserved(closing: Ending['closing']): Ending & { readonly servedModel: null } {
@@ -228,7 +219,17 @@ function close(
 ): Promise<void> {
   const { account, attempts, firstByteMs, response, client } = answer;
   const { status } = response;
+  leaveAccount(journey, answer, ending.accountNanos ?? ending.costNanos);
   const times = { firstByteMs, leftAt: client.leftAt() };
   const reached: Reached = { status, accountId: account.id, attempts, ...times, servedModel };
   return settle(journey, ending, reached);
+}
+
+/** The account no longer works for this request; a refusal had ended when it was read. */
+function leaveAccount(journey: Journey, answer: Answer, costNanos: Nanos): void {
+  const { account, response, slot } = answer;
+  if (response.status >= 400) return;
+  noteEnd(account.id, slot);
+  const of = { accountId: account.id, provider: providerOf(account), ...familyOf(journey) };
+  noteCost(journey, { ...of, costNanos, absorbedNanos: ZERO_NANOS });
 }

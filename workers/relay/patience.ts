@@ -15,40 +15,107 @@ export const PATIENCE: Patience = { afterMs: 45 * SECOND_MS, everyMs: 15 * SECON
 
 const encoder = new TextEncoder();
 
+/** What may reach a waiting client before its answer: an upstream's own pings, whole events. */
+export interface Early {
+  /** Bytes to send now; with them the answer has begun, and an error can only be an event. */
+  say(bytes: Uint8Array<ArrayBuffer>): void;
+}
+
+/** For clients that wait for one whole answer: nothing reaches them before. */
+export const NO_EARLY: Early = { say: () => undefined };
+
+/** What was said early, for `withPatience`. */
+export interface EarlyWords extends Early {
+  /** Resolves when something waits. */
+  readonly some: () => Promise<void>;
+  /** All that waits; it waits no longer. */
+  readonly take: () => readonly Uint8Array[];
+}
+
+/** Early words of one request. */
+export function earlyWords(): EarlyWords {
+  let waiting: Uint8Array[] = [];
+  let came = Promise.withResolvers<void>();
+  return {
+    say: (bytes) => {
+      waiting.push(bytes);
+      came.resolve();
+    },
+    some: () => came.promise,
+    take: () => {
+      const all = waiting;
+      waiting = [];
+      came = Promise.withResolvers<void>();
+      return all;
+    },
+  };
+}
+
 /**
- * `answer` itself when it comes in time; else a stream of pings that ends in its body. `headers` are
- * the early answer's. A rejected answer rejects, or ends the stream.
+ * `answer` itself when it comes in time; else, or when something is said early, a stream of pings
+ * that ends in its body. `headers` are the early answer's. A rejected answer rejects, or ends the
+ * stream.
  */
 export async function withPatience(
   answer: Promise<Response>,
-  headers: () => Headers,
+  { headers, early }: { readonly headers: () => Headers; readonly early: EarlyWords },
   patience: Patience,
 ): Promise<Response> {
-  const first = await withinMs(answer, patience.afterMs);
-  if (first !== 'late') return first;
-  const identity = new IdentityTransformStream();
-  void fill(identity.writable, answer, patience).catch(() => giveUp(answer));
-  return new Response(identity.readable, { status: 200, headers: headers() });
+  const said = early.some().then(() => 'said' as const);
+  const first = await withinMs(Promise.race([answer, said]), patience.afterMs);
+  if (first !== 'late' && first !== 'said') return first;
+  const { readable, writable } = new IdentityTransformStream();
+  const writer = writable.getWriter();
+  void fill(writer, { answer, early }, patience).catch((error: unknown) => {
+    giveUp(answer);
+    // Of an answer that was rejected: else its client would wait for ever.
+    writer.abort(error).catch(() => undefined);
+  });
+  return new Response(readable, { status: 200, headers: headers() });
 }
 
 async function fill(
-  writable: WritableStream<Uint8Array>,
-  answer: Promise<Response>,
+  writer: WritableStreamDefaultWriter<Uint8Array>,
+  { answer, early }: { readonly answer: Promise<Response>; readonly early: EarlyWords },
   { everyMs }: Patience,
 ): Promise<void> {
-  const writer = writable.getWriter();
   for (;;) {
-    await writer.write(encoder.encode(anthropic.ping));
-    const next = await withinMs(answer, everyMs);
-    if (next === 'late') continue;
+    const words = early.take();
+    const pings = words.length > 0 ? words : [encoder.encode(anthropic.ping)];
+    for (const bytes of pings) await writer.write(bytes);
+    const said = early.some().then(() => 'said' as const);
+    const next = await withinMs(Promise.race([answer, said]), everyMs);
+    if (next === 'late' || next === 'said') continue;
+    for (const bytes of early.take()) await writer.write(bytes);
     if (next.ok) {
-      writer.releaseLock();
-      await next.body?.pipeTo(writable);
+      await pour(next.body, writer);
       return;
     }
     await writer.write(encoder.encode(`event: error\ndata: ${oneLine(await next.text())}\n\n`));
     await writer.close();
     return;
+  }
+}
+
+/**
+ * The answer's bytes as they come. Not piped: the runtime pipes no stream of its own kind into
+ * another, and an answer that flows comes out of one.
+ */
+async function pour(
+  body: ReadableStream<Uint8Array> | null,
+  writer: WritableStreamDefaultWriter<Uint8Array>,
+): Promise<void> {
+  const reader = body?.getReader();
+  try {
+    for (;;) {
+      const { value, done } = (await reader?.read()) ?? { done: true };
+      if (done || value === undefined) break;
+      await writer.write(value);
+    }
+    await writer.close();
+  } catch (error) {
+    // Whichever side is gone, the other one learns of it.
+    await Promise.allSettled([reader?.cancel(error), writer.abort(error)]);
   }
 }
 

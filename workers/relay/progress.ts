@@ -11,6 +11,7 @@ import { log } from '../observe/log';
 import { ledgerOf } from '../platform/objects';
 import type { Client } from './client';
 import type { StopWord } from './ending';
+import { noteRunning } from './health';
 import type { Admitted } from './journey';
 import { tellRunning } from './live';
 
@@ -86,6 +87,7 @@ export function keepAlive(journey: Admitted, running: Running): () => void {
   const timer = setInterval(() => {
     running.onTick();
     running.tell();
+    noteRunning(journey);
   }, EVERY_MS);
   return () => clearInterval(timer);
 }

@@ -7,11 +7,17 @@ import { fail, ok } from '../domain/result';
 import { SECOND_MS } from '../domain/time';
 import { concatBytes } from '../platform/bytes';
 import { anthropic } from '../protocols/anthropic';
+import { passes } from '../upstreams/headers';
 import type { ReadBody } from './journey';
 import { receive, STALL_MS } from './receive';
 
 /** The Messages API's own limit. */
 export const BODY_BYTES_MAX = 32 * 1024 * 1024;
+/**
+ * Of the headers that go on. Claude Code sends some 2 kB; what an upstream's front refuses for its
+ * size it refuses as if it had failed itself, which would count against the account.
+ */
+const HEADERS_BYTES_MAX = 16 * 1024;
 /** What all requests of one isolate may hold together. */
 export const BUFFERED_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -62,7 +68,12 @@ function refusalOf(headers: Headers, encoding: string): RelayError | null {
     return { kind: 'unsupported-encoding', encoding };
   }
   if (Number(headers.get('content-length') ?? 0) > BODY_BYTES_MAX) return tooLarge(false);
-  return null;
+  let passedBytes = 0;
+  for (const [name, value] of headers) {
+    if (passes(name)) passedBytes += name.length + value.length;
+  }
+  const message = `headers: must be at most ${HEADERS_BYTES_MAX} bytes together`;
+  return passedBytes > HEADERS_BYTES_MAX ? { kind: 'bad-request', message } : null;
 }
 
 /** A request's part of the isolate's buffer. */

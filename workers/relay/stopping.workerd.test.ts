@@ -206,7 +206,7 @@ describe('a request that is stopped', () => {
       maxTokens: 128_000,
     });
     const { say } = await said.promise;
-    const text = (await request.response).text();
+    const text = request.response.then((response) => response.text());
     const requestId = await firstRequestOf(request.wallet);
     await request.wallet.ledger.stop({ requestId, actor: 'usr_admin' });
     say(encoder.encode(BEGINNING));

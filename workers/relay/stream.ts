@@ -15,6 +15,8 @@ export interface Sink {
 }
 
 export interface Flow {
+  /** What was read of the answer before it was known to be one: leaves first. */
+  readonly beginning: Uint8Array<ArrayBuffer>;
   readonly body: ReadableStream<Uint8Array>;
   readonly sink: Sink;
   /** Whether the answer has come to its own end, as far as was pushed. */
@@ -41,14 +43,16 @@ export function flow(given: Flow): Flowing {
   const pace = new Pace();
   const stopping = new AbortController();
   const letGo = Promise.withResolvers<void>();
-  const metered = readLazily(toMeter, given.sink, pace);
+  const { beginning, sink } = given;
+  // Behind what starts the flow, which the sink may want to end.
+  const metered = Promise.resolve().then(() => {
+    if (beginning.byteLength > 0) sink.push(beginning);
+    return readLazily(toMeter, sink, pace);
+  });
   // JavaScript owns the writable side: that is how a leaving client is noticed.
-  const piped = toClient
-    .pipeTo(identity.writable, {
-      preventClose: true,
-      preventAbort: true,
-      signal: stopping.signal,
-    })
+  const options = { preventClose: true, preventAbort: true, signal: stopping.signal };
+  const piped = begin(identity.writable, beginning, stopping.signal)
+    .then(() => toClient.pipeTo(identity.writable, options))
     .then(
       () => true,
       () => false,
@@ -64,6 +68,25 @@ export function flow(given: Flow): Flowing {
     letGo.resolve();
   };
   return { readable: identity.readable, ended, stop };
+}
+
+/** Writes what was held back; the pipe that follows takes the writable over. */
+async function begin(
+  writable: WritableStream<Uint8Array>,
+  beginning: Uint8Array<ArrayBuffer>,
+  stopping: AbortSignal,
+): Promise<void> {
+  if (beginning.byteLength === 0) return;
+  const writer = writable.getWriter();
+  // A client that reads nothing must not keep the end from coming.
+  const stopped = Promise.withResolvers<void>();
+  const forget = onAbort(stopping, stopped.resolve);
+  try {
+    await Promise.race([writer.write(beginning), stopped.promise]);
+  } finally {
+    forget();
+    writer.releaseLock();
+  }
 }
 
 interface Running extends Flow {

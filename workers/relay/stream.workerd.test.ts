@@ -18,6 +18,7 @@ async function brokenOffAfter(text: string, lastWords: Flow['lastWords']) {
   });
   let read = '';
   const flowing = flow({
+    beginning: new Uint8Array(0),
     body,
     sink: {
       push: (bytes) => {
@@ -82,6 +83,7 @@ async function leftAfterBeginning(whenClientLeaves: 'cancel' | 'drain', drainMs?
   let read = '';
   const cancelled = Promise.withResolvers<string>();
   const flowing = flow({
+    beginning: new Uint8Array(0),
     body: upstream.body,
     sink: {
       push: (bytes) => {

@@ -80,12 +80,13 @@ async function streaming({ dollars = 100, maxTokens = 32_000 }: Course = {}) {
   const asked = { model: 'claude-opus-5-5', max_tokens: maxTokens, stream: true, messages };
   const sent = send(wallet, { body: JSON.stringify(asked), session: SESSION });
   const upstream = await called.promise;
-  const reader = (await sent.response).body?.getReader();
+  // The answer is held until its first event: nobody may wait for it before that is said.
+  const reader = sent.response.then(({ body }) => body?.getReader());
   let saidBytes = 0;
   let heardBytes = 0;
   const hear = async (upToBytes: number): Promise<void> => {
     while (heardBytes < upToBytes) {
-      const { value, done } = (await reader?.read()) ?? { done: true };
+      const { value, done } = (await (await reader)?.read()) ?? { done: true };
       if (done) return;
       heardBytes += value?.byteLength ?? 0;
     }

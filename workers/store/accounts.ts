@@ -1,8 +1,8 @@
 // Upstream accounts in D1: rows in and out, credentials sealed on both ways. It opens none.
 
-import { and, asc, eq, sql } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, ne, sql } from 'drizzle-orm';
 import type { AccountId } from '../domain/ids';
-import type { SnapshotAccount } from '../domain/snapshot';
+import type { SealedCredential, SnapshotAccount } from '../domain/snapshot';
 import type { Condition, Database, Part } from './db';
 import { primary, raised } from './db';
 import { accounts } from './schema';
@@ -17,13 +17,10 @@ export type EnvironmentAccountRow = Pick<
 
 /** A row of `accounts` as the snapshot holds it. */
 export function accountOf(row: AccountRow): SnapshotAccount {
-  const { id, name, kind, baseUrl, status, group, weight, priority, models } = row;
-  const credential = {
-    keyVersion: row.credentialKeyVersion,
-    iv: row.credentialIv,
-    ciphertext: row.credentialCiphertext,
-  };
-  return { id, name, kind, baseUrl, credential, status, group, weight, priority, models };
+  const { origin: _o, version: _v, createdAt: _c, notes: _n, ...held } = row;
+  const { credentialKeyVersion: keyVersion, credentialIv: iv, ...rest } = held;
+  const { credentialCiphertext: ciphertext, ...account } = rest;
+  return { ...account, credential: { keyVersion, iv, ciphertext } };
 }
 
 /**
@@ -40,10 +37,10 @@ export function putEnvironmentAccount(
     name,
     kind,
     baseUrl,
-    credentialKeyVersion: credential.keyVersion,
-    credentialIv: credential.iv,
-    credentialCiphertext: credential.ciphertext,
+    ...sealedColumns(credential),
     status,
+    // Whoever sets the environment has said where its credentials go.
+    allowsOtherHost: true,
   };
   const fresh = { group: null, weight: 1, priority: 0, models: null, createdAt: now, version: now };
   return db
@@ -68,6 +65,8 @@ export async function environmentAccounts(db: Database): Promise<SnapshotAccount
 
 /** An account with what admins see besides the snapshot. */
 export interface ManagedAccount extends SnapshotAccount {
+  readonly notes: string;
+  readonly allowsOtherHost: boolean;
   readonly origin: AccountRow['origin'];
   readonly version: number;
   readonly createdAt: number;
@@ -86,8 +85,23 @@ export async function findAccount(d1: D1Database, id: AccountId): Promise<Manage
 }
 
 function managed(row: AccountRow): ManagedAccount {
-  const { origin, version, createdAt } = row;
-  return { ...accountOf(row), origin, version, createdAt };
+  const { origin, version, createdAt, notes, allowsOtherHost } = row;
+  return { ...accountOf(row), notes, allowsOtherHost, origin, version, createdAt };
+}
+
+/** Accounts whose credential another master key seals, the oldest first; at most so many. */
+export async function accountsNotUnder(
+  d1: D1Database,
+  keyVersion: string,
+  most: number,
+): Promise<ManagedAccount[]> {
+  const rows = await primary(d1)
+    .select()
+    .from(accounts)
+    .where(ne(accounts.credentialKeyVersion, keyVersion))
+    .orderBy(asc(accounts.id))
+    .limit(most);
+  return rows.map(managed);
 }
 
 /** While fewer than `most` accounts exist: every isolate holds all of them. */
@@ -101,22 +115,21 @@ export function accountIsAt(id: AccountId, version: number): Condition {
     WHERE ${accounts.id} = ${id} AND ${accounts.version} = ${version})`;
 }
 
-/** An admin's account. `now` in Unix ms. */
-export function addAccount(
-  db: Database,
-  account: SnapshotAccount,
-  { now, when }: { readonly now: number; readonly when: Condition },
-): Part {
-  const { id, name, kind, baseUrl, status, group, weight, priority, credential } = account;
-  const models = account.models === null ? null : JSON.stringify(account.models);
-  return db.insert(accounts).select(
-    sql`SELECT ${id}, ${name}, ${kind}, ${baseUrl}, ${credential.keyVersion}, ${credential.iv},
-      ${credential.ciphertext}, ${status}, ${group}, ${weight}, ${priority}, ${models}, 'admin',
-      ${now}, ${now} WHERE ${when}`,
+/** An admin's account. */
+export function addAccount(db: Database, account: ManagedAccount, when: Condition): Part {
+  const { credential, ...rest } = account;
+  const row: AccountRow = { ...rest, ...sealedColumns(credential) };
+  const named: Readonly<Record<string, unknown>> = row;
+  // Every column in the table's order, each value in its column's own form.
+  const values = Object.entries(getTableColumns(accounts)).map(([name, column]) =>
+    sql.param(named[name], column),
   );
+  return db.insert(accounts).select(sql`SELECT ${sql.join(values, sql`, `)} WHERE ${when}`);
 }
 
-export type AccountChange = Partial<Omit<SnapshotAccount, 'id' | 'kind'>>;
+export type AccountChange = Partial<
+  Omit<ManagedAccount, 'id' | 'kind' | 'origin' | 'version' | 'createdAt'>
+>;
 
 /** Changes what is given, while `when` holds. `now` in Unix ms. */
 export function changeAccount(
@@ -126,18 +139,19 @@ export function changeAccount(
 ): Part {
   const { change, now, when } = writing;
   const { credential, ...rest } = change;
-  const sealed =
-    credential === undefined
-      ? {}
-      : {
-          credentialKeyVersion: credential.keyVersion,
-          credentialIv: credential.iv,
-          credentialCiphertext: credential.ciphertext,
-        };
+  const sealed = credential === undefined ? {} : sealedColumns(credential);
   return db
     .update(accounts)
     .set({ ...rest, ...sealed, version: raised(accounts.version, now) })
     .where(and(eq(accounts.id, id), when));
+}
+
+function sealedColumns({ keyVersion, iv, ciphertext }: SealedCredential) {
+  return {
+    credentialKeyVersion: keyVersion,
+    credentialIv: iv,
+    credentialCiphertext: ciphertext,
+  };
 }
 
 /** Sums and logs that name it keep its id. */

@@ -193,7 +193,9 @@ describe('accounts of the environment', () => {
     await env.DB.batch([
       env.DB.prepare('UPDATE accounts SET weight = 7 WHERE id = ?').bind(id),
       env.DB.prepare(
-        "INSERT INTO accounts SELECT 'acc_own', 'own', kind, base_url, 'k', 'i', 'c', 'active', " +
+        'INSERT INTO accounts (id, name, kind, base_url, credential_key_version, credential_iv, ' +
+          'credential_ciphertext, status, cache_group, weight, priority, models, origin, version, ' +
+          "created_at) SELECT 'acc_own', 'own', kind, base_url, 'k', 'i', 'c', 'active', " +
           "cache_group, 1, 0, '[\"claude-x\"]', 'admin', 5, 5 FROM accounts WHERE id = ?",
       ).bind(id),
     ]);

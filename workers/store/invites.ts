@@ -75,8 +75,8 @@ export function revokeInvite(db: Database, id: InviteId, { now, when }: Writing)
 }
 
 /**
- * Holds while the invitation may be used. One for an admin is worth nothing when its maker is no
- * longer an admin.
+ * Holds while the invitation may be used. One for an admin or a viewer is worth nothing when its
+ * maker is no longer an admin.
  */
 export function inviteHolds(id: InviteId, now: number): Condition {
   const holds = and(eq(invites.id, id), isUsable(now));
@@ -99,6 +99,6 @@ function isUsable(now: number) {
     isNull(invites.usedAt),
     isNull(invites.revokedAt),
     gt(invites.expiresAt, now),
-    or(sql`${invites.role} <> 'admin'`, sql`EXISTS (SELECT 1 FROM ${users} WHERE ${makerHolds})`),
+    or(eq(invites.role, 'user'), sql`EXISTS (SELECT 1 FROM ${users} WHERE ${makerHolds})`),
   );
 }

@@ -194,6 +194,28 @@ export function changeKey(
   ];
 }
 
+/** Holds while the user is not deleted and has fewer keys than this, deleted ones not counted. */
+export function mayHaveKey(db: Database, userId: UserId, keysMax: number): Condition {
+  const owner = db
+    .select({ one: sql`1` })
+    .from(users)
+    .where(and(eq(users.id, userId), ne(users.status, 'deleted')));
+  const held = db
+    .select({ count: sql`count(*)` })
+    .from(keys)
+    .where(and(eq(keys.userId, userId), ne(keys.status, 'deleted')));
+  return sql`(EXISTS ${owner} AND ${held} < ${keysMax})`;
+}
+
+/** Holds while the key is not deleted: what is deleted never comes back. */
+export function keyIsThere(db: Database, id: KeyId): Condition {
+  const row = db
+    .select({ one: sql`1` })
+    .from(keys)
+    .where(and(eq(keys.id, id), ne(keys.status, 'deleted')));
+  return sql`EXISTS ${row}`;
+}
+
 /** Holds while the key is not deleted and its text is the one with this hash. */
 export function keyIsStill(db: Database, { id, hash }: Pick<KeyRow, 'id' | 'hash'>): Condition {
   const row = db

@@ -3,6 +3,7 @@
 // is not writes nothing. It decides nothing: the object sends in order (objects/ledger-flush.ts).
 
 import type { UserId, WalletId } from '../domain/ids';
+import { accountDays } from '../domain/ledger/account-days';
 import type { Batch } from '../domain/ledger/batch';
 import type { Happened, RollupDelta } from '../domain/ledger/rollup';
 import { closingOf, countsOf, modelOf, rollupDeltas, userOf } from '../domain/ledger/rollup';
@@ -10,24 +11,15 @@ import type { RequestRow } from '../domain/ledger/row';
 import type { Nanos } from '../domain/money';
 import { nanos, ZERO_NANOS } from '../domain/money';
 import type { TokenCounts } from '../domain/usage/tokens';
+import { ACCOUNT_DAY_COLUMNS, accountDayValues, ADD_TO_ACCOUNT_DAY } from './account-days';
+import { addingTo, COUNTS, HISTOGRAMS, SUMS } from './sum-columns';
+import { lateAdditions } from './usage-sums';
 
 /** One parameter's bytes at most; D1 takes 2 MB. */
 const PARAMETER_BYTES_MAX = 1_000_000;
 
-const COUNTS = [
-  'input_tokens',
-  'cache_write_5m_tokens',
-  'cache_write_1h_tokens',
-  'cache_read_tokens',
-  'output_tokens',
-  'web_searches',
-  'cost_nanos',
-] as const;
-
 const ROLLUP_KEY = ['slot', 'user_id', 'key_id', 'model', 'account_id', 'closing'] as const;
-const ROLLUP_SUMS = ['requests', ...COUNTS] as const;
-const HISTOGRAMS = ['total_histogram', 'first_byte_histogram'] as const;
-const ROLLUP_COLUMNS = [...ROLLUP_KEY, ...ROLLUP_SUMS, ...HISTOGRAMS] as const;
+const ROLLUP_COLUMNS = [...ROLLUP_KEY, ...SUMS, ...HISTOGRAMS] as const;
 
 const LOG_FIXED = ['id', 'admitted_at', 'wallet_id', 'user_id', 'key_id'] as const;
 // A correction rewrites these.
@@ -55,17 +47,17 @@ const LOG_COLUMNS = [...LOG_FIXED, ...LOG_KNOWN] as const;
 const IS_NEXT =
   '(SELECT coalesce(max(n), 0) FROM ledger_cursor WHERE wallet_id = ?1) = CAST(?2 AS INTEGER) - 1';
 
-const ADD_ROLLUPS =
-  `${insertFrom('rollups', ROLLUP_COLUMNS)} ` +
-  `ON CONFLICT (${ROLLUP_KEY.join(', ')}) DO UPDATE SET ` +
-  [
-    ...ROLLUP_SUMS.map((name) => `${name} = rollups.${name} + excluded.${name}`),
-    ...HISTOGRAMS.map(
-      (name) =>
-        `${name} = (SELECT json_group_array(old.value + (excluded.${name} ->> old.key)) ` +
-        `FROM json_each(rollups.${name}) AS old)`,
-    ),
-  ].join(', ');
+const ADD_ROLLUPS = [
+  insertFrom('rollups', ROLLUP_COLUMNS),
+  addingTo('rollups', ROLLUP_KEY, { form: 'array' }),
+].join(' ');
+
+/** The same lines, for the sums that are made of rollups. */
+const ADD_LATE = lateAdditions(
+  `SELECT ${valuesOf(ROLLUP_COLUMNS)} FROM json_each(?3) WHERE ${IS_NEXT}`,
+);
+
+const ADD_ACCOUNT_DAYS = `${insertFrom('account_days', ACCOUNT_DAY_COLUMNS)} ${ADD_TO_ACCOUNT_DAY}`;
 
 const WRITE_LOG =
   `${insertFrom('requests', LOG_COLUMNS)} ON CONFLICT (id) DO UPDATE SET ` +
@@ -104,7 +96,12 @@ export async function deliver(d1: D1Database, delivery: Delivery): Promise<numbe
   const guarded = (statement: string, ...values: readonly (string | number)[]) =>
     session.prepare(statement).bind(walletId, n, ...values);
   const results = await session.batch<{ n: number }>([
-    ...parameters(rollupDeltas(happened).map(sumOf)).map((json) => guarded(ADD_ROLLUPS, json)),
+    ...parameters(rollupDeltas(happened).map(sumOf)).flatMap((json) =>
+      [ADD_ROLLUPS, ...ADD_LATE].map((statement) => guarded(statement, json)),
+    ),
+    ...parameters(accountDays(happened).map(accountDayValues)).map((json) =>
+      guarded(ADD_ACCOUNT_DAYS, json),
+    ),
     ...parameters(linesOf(walletId, happened)).map((json) => guarded(WRITE_LOG, json)),
     guarded(SET_BALANCE, nanos(batch.balanceNanos), batch.cutAt),
     // Moves last: until then all others see the batch before.
@@ -136,11 +133,14 @@ export async function skipBatches(
 
 /** Rows come as JSON arrays of values, in the order of `columns`, all in parameter 3. */
 function insertFrom(table: string, columns: readonly string[]): string {
-  const values = columns.map((_, index) => `value ->> ${index}`);
   return (
-    `INSERT INTO ${table} (${columns.join(', ')}) SELECT ${values.join(', ')} ` +
+    `INSERT INTO ${table} (${columns.join(', ')}) SELECT ${valuesOf(columns)} ` +
     `FROM json_each(?3) WHERE ${IS_NEXT}`
   );
+}
+
+function valuesOf(columns: readonly string[]): string {
+  return columns.map((name, index) => `value ->> ${index} AS ${name}`).join(', ');
 }
 
 type Value = string | number | null;

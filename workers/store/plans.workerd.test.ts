@@ -28,7 +28,7 @@ const MAY_SCAN: Readonly<Record<string, string>> = {
 
 /** What is no table: parts of the statement itself. */
 const NO_TABLE =
-  /^(?:CONSTANT ROW|looked|slots|span|\d+ CONSTANT ROWS|\(subquery-\d+\)|.+ VIRTUAL TABLE)/;
+  /^(?:CONSTANT ROW|looked|piece|dearest|\d+ CONSTANT ROWS|\(subquery-\d+\)|.+ VIRTUAL TABLE)/;
 
 interface Sent {
   readonly query: string;
@@ -180,9 +180,13 @@ describe('every statement of the control plane', () => {
     const reads = (table: string) =>
       [...new Set(plans.filter((detail) => new RegExp(`^SEARCH ${table}\\b`).test(detail)))].sort();
     expect(reads('rollups')).toEqual([
-      'SEARCH rollups USING PRIMARY KEY (slot=? AND user_id=?)',
+      'SEARCH rollups USING INDEX rollups_user (user_id=? AND slot>? AND slot<?)',
       'SEARCH rollups USING PRIMARY KEY (slot>? AND slot<?)',
     ]);
+    expect(reads('usage_totals')).toEqual([
+      'SEARCH usage_totals USING PRIMARY KEY (hours=? AND starts_at>? AND starts_at<?)',
+    ]);
+    expect(reads('usage_days')).toEqual(['SEARCH usage_days USING PRIMARY KEY (day>? AND day<?)']);
     for (const detail of reads('requests')) {
       expect(detail).toMatch(/^SEARCH requests USING PRIMARY KEY \(id[>=]/);
     }

@@ -6,8 +6,9 @@
 import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 import type { AccountId, KeyId, RequestId, UserId, WalletId } from '../domain/ids';
 import type { Certainty, Closing } from '../domain/ledger/calls';
+import type { Factor, PriceRow } from '../domain/pricing/catalogue';
 import type { Region } from '../domain/region';
-import type { AccountKind, SnapshotAccount } from '../domain/snapshot';
+import type { AccountKind, ActiveHours, SnapshotAccount } from '../domain/snapshot';
 import { nanosColumn } from './columns';
 
 /** JSON of a LimitSet; `{}` limits nothing. Last, as added columns stand. */
@@ -99,6 +100,29 @@ export const accounts = sqliteTable('accounts', {
   origin: text('origin', { enum: ['environment', 'admin'] }).notNull(),
   version: integer('version').notNull(),
   createdAt: integer('created_at').notNull(),
+  /** What the fields mean: SnapshotAccount. Last, as added columns stand. */
+  modelNames: text('model_names', { mode: 'json' })
+    .$type<Readonly<Record<string, string>>>()
+    .notNull()
+    .default({}),
+  region: text('region'),
+  project: text('project'),
+  workspace: text('workspace'),
+  groups: text('groups', { mode: 'json' }).$type<readonly string[]>().notNull().default([]),
+  maxConcurrency: integer('max_concurrency'),
+  dailyCapNanos: nanosColumn('daily_cap_nanos'),
+  monthlyCapNanos: nanosColumn('monthly_cap_nanos'),
+  isHard: integer('is_hard', { mode: 'boolean' }).notNull().default(false),
+  activeHours: text('active_hours', { mode: 'json' }).$type<ActiveHours>(),
+  egress: text('egress').$type<Region>(),
+  costFactor: text('cost_factor', { mode: 'json' }).$type<Factor>().notNull().default([1, 1]),
+  ownPrices: text('own_prices', { mode: 'json' })
+    .$type<readonly PriceRow[]>()
+    .notNull()
+    .default([]),
+  allowsOtherHost: integer('allows_other_host', { mode: 'boolean' }).notNull().default(false),
+  /** For admins alone: the relay does not get it. */
+  notes: text('notes').notNull().default(''),
 });
 
 /** Price rows. Those of source `list` come with the release, those of `admin` are never touched. */
@@ -153,6 +177,12 @@ const counts = {
   costNanos: nanosColumn('cost_nanos').notNull(),
 } as const;
 
+/** JSON of counts by bucket (sum-columns.ts): whole duration, and time to the first byte. */
+const histograms = {
+  totalHistogram: text('total_histogram').notNull(),
+  firstByteHistogram: text('first_byte_histogram').notNull(),
+} as const;
+
 /** The request log: the id is ordered by time and the only index, so a line costs one row. */
 export const requests = sqliteTable('requests', {
   id: text('id').$type<RequestId>().primaryKey(),
@@ -195,15 +225,75 @@ export const rollups = sqliteTable(
     closing: text('closing').$type<Closing>().notNull(),
     requests: integer('requests').notNull(),
     ...counts,
-    /** JSON arrays of counts, one a bucket: whole duration, and time to the first byte. */
-    totalHistogram: text('total_histogram').notNull(),
-    firstByteHistogram: text('first_byte_histogram').notNull(),
+    ...histograms,
   },
   (table) => [
     primaryKey({
       columns: [table.slot, table.userId, table.keyId, table.model, table.accountId, table.closing],
     }),
+    // One's own: a row more where a sum begins, none where one is added to.
+    index('rollups_user').on(table.userId, table.slot),
   ],
+);
+
+/** Sums per day (UTC) and account; statements add to a row, never set it. */
+export const accountDays = sqliteTable(
+  'account_days',
+  {
+    /** Unix ms at which the day begins. */
+    day: integer('day').notNull(),
+    accountId: text('account_id').$type<AccountId>().notNull(),
+    /** That it answered last. */
+    requests: integer('requests').notNull(),
+    /** Of these, of conversations whose cache another account had; and what that cost. */
+    moves: integer('moves').notNull(),
+    movedNanos: nanosColumn('moved_nanos').notNull(),
+    /** Its attempts that nobody got an answer of; and what they may have cost it. */
+    absorbedAttempts: integer('absorbed_attempts').notNull(),
+    absorbedNanos: nanosColumn('absorbed_nanos').notNull(),
+    /** What its answers are said to have cost it. */
+    accountNanos: nanosColumn('account_nanos').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.day, table.accountId] })],
+);
+
+/** Everybody's: sums of rollups by blocks of hours, whoever sent the requests. */
+export const usageTotals = sqliteTable(
+  'usage_totals',
+  {
+    /** How long a block is: 1, 6 or 24. */
+    hours: integer('hours').notNull(),
+    /** Unix ms: a whole number of blocks (UTC). */
+    startsAt: integer('starts_at').notNull(),
+    model: text('model').notNull(),
+    accountId: text('account_id').notNull(),
+    closing: text('closing').$type<Closing>().notNull(),
+    requests: integer('requests').notNull(),
+    ...counts,
+    ...histograms,
+  },
+  (table) => [
+    primaryKey({
+      columns: [table.hours, table.startsAt, table.model, table.accountId, table.closing],
+    }),
+  ],
+);
+
+/** Of each key: sums of rollups by days (UTC), whatever the model, the account and the closing. */
+export const usageDays = sqliteTable(
+  'usage_days',
+  {
+    /** Unix ms at which the day begins. */
+    day: integer('day').notNull(),
+    userId: text('user_id').notNull(),
+    keyId: text('key_id').notNull(),
+    requests: integer('requests').notNull(),
+    /** Of the requests, those whose closing is an error. */
+    errors: integer('errors').notNull(),
+    ...counts,
+    ...histograms,
+  },
+  (table) => [primaryKey({ columns: [table.day, table.userId, table.keyId] })],
 );
 
 /** The number of the last batch that a wallet's object has brought here. */

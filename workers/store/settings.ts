@@ -12,7 +12,11 @@ export type SettingName =
   | 'list_prices_version' // of the shipped prices that were taken over last
   | 'setup' // who the first people are, and whether the door is shut
   | 'price_ceiling' // a PriceRow for models without a price, or null
-  | 'registration'; // an admin's to set; control/contract/settings.ts describes those
+  | 'usage_summed_until' // its row's version is the mark of usage-sums.ts; the value: not before
+  | 'registration' // an admin's to set, as are the rest; control/contract/settings.ts has them all
+  | 'egress_countries'
+  | 'egress_region'
+  | 'header_timeouts';
 
 export interface Setting {
   /** JSON. */

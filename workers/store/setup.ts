@@ -8,6 +8,8 @@ import type { KeyId, UserId, WalletId } from '../domain/ids';
 import type { CreditCall } from '../domain/ledger/calls';
 import type { Region } from '../domain/region';
 import { isRegion } from '../domain/region';
+import type { AuditLine } from './audit';
+import { auditPart } from './audit';
 import type { Condition, Database, Part } from './db';
 import { primary, raised, runBatch } from './db';
 import { putKey } from './keys';
@@ -51,6 +53,8 @@ export interface SetupClaim {
   readonly user: Person;
   readonly key: { readonly name: string; readonly hash: string; readonly tagVersion: string };
   readonly grant: CreditCall;
+  /** Written if the claim is made, each time. */
+  readonly line: AuditLine;
   /** Unix ms. */
   readonly now: number;
 }
@@ -78,6 +82,7 @@ export async function claimSetup(d1: D1Database, claim: SetupClaim): Promise<boo
   const held = settingHolds(db, value);
   await runBatch(db, [
     putSetting(db, { name: 'setup', value }, { now: claim.now, when: noAdmin(db) }),
+    auditPart(db, claim.line, held),
     ...peopleParts(db, claim, held),
     ...pushParts(db, claim, held),
   ]);
@@ -85,18 +90,29 @@ export async function claimSetup(d1: D1Database, claim: SetupClaim): Promise<boo
   return known.get('setup')?.value === value;
 }
 
-/** Shuts the door for good; again with the same id: the same. False: it is another's. */
-export async function confirmSetup(d1: D1Database, setupId: string, now: number): Promise<boolean> {
+/**
+ * Shuts the door for good and says so in the audit; again with the same id: the same. False: it is
+ * another's.
+ */
+export async function confirmSetup(
+  d1: D1Database,
+  setupId: string,
+  { now, line }: Pick<SetupClaim, 'now' | 'line'>,
+): Promise<boolean> {
   const db = primary(d1);
   const mine = eq(sql`${settings.value} ->> '$.setupId'`, setupId);
   const row = and(eq(settings.name, 'setup'), mine);
-  await db
-    .update(settings)
-    .set({
-      value: sql`json_set(${settings.value}, '$.confirmed', json('true'))`,
-      version: raised(settings.version, now),
-    })
-    .where(and(row, ne(sql`${settings.value} ->> '$.confirmed'`, 1)));
+  const open = and(row, ne(sql`${settings.value} ->> '$.confirmed'`, 1));
+  await runBatch(db, [
+    auditPart(db, line, sql`EXISTS (SELECT 1 FROM ${settings} WHERE ${open})`),
+    db
+      .update(settings)
+      .set({
+        value: sql`json_set(${settings.value}, '$.confirmed', json('true'))`,
+        version: raised(settings.version, now),
+      })
+      .where(open),
+  ]);
   const rows = await db.select({ name: settings.name }).from(settings).where(row);
   return rows.length > 0;
 }

@@ -2,6 +2,7 @@
 // the relay path does.
 
 import { asc, eq, inArray } from 'drizzle-orm';
+import { relaySettingsOf } from '../domain/relay-settings';
 import type { Snapshot } from '../domain/snapshot';
 import { accountOf } from './accounts';
 import type { Condition, Database, Part } from './db';
@@ -12,15 +13,20 @@ import { accounts, aliases, prices, settings } from './schema';
 import type { SettingName } from './settings';
 import { putSetting } from './settings';
 
-/** Accounts, prices and aliases as they now are, under the version in force (0: none yet). */
+const NAMED: SettingName[] = [
+  'snapshot_version',
+  'price_ceiling',
+  'egress_countries',
+  'egress_region',
+  'header_timeouts',
+];
+
+/** Accounts, prices, aliases and settings as they are, under the version in force (0: none yet). */
 export async function loadSnapshot(d1: D1Database): Promise<Snapshot> {
   const db = primary(d1);
   // A batch is a transaction: version and content belong together.
   const [named, accountRows, priceRows, aliasRows] = await db.batch([
-    db
-      .select()
-      .from(settings)
-      .where(inArray(settings.name, ['snapshot_version', 'price_ceiling'])),
+    db.select().from(settings).where(inArray(settings.name, NAMED)),
     db.select().from(accounts).orderBy(asc(accounts.id)),
     db.select().from(prices).orderBy(asc(prices.model), asc(prices.effectiveFrom)),
     db.select().from(aliases).orderBy(asc(aliases.alias)),
@@ -28,6 +34,7 @@ export async function loadSnapshot(d1: D1Database): Promise<Snapshot> {
   const setting = (name: SettingName) => named.find((row) => row.name === name);
   const version = setting('snapshot_version')?.version ?? 0;
   const ceiling = readCeiling(setting('price_ceiling')?.value);
+  const valueOf = (name: SettingName) => jsonOf(setting(name)?.value);
   return {
     version,
     accounts: accountRows.map(accountOf),
@@ -35,7 +42,20 @@ export async function loadSnapshot(d1: D1Database): Promise<Snapshot> {
       ...catalogueOf(version, { prices: priceRows, aliases: aliasRows }),
       ...(ceiling === null ? {} : { ceiling }),
     },
+    settings: relaySettingsOf({
+      egressCountries: valueOf('egress_countries'),
+      egressRegion: valueOf('egress_region'),
+      headerTimeoutMs: valueOf('header_timeouts'),
+    }),
   };
+}
+
+function jsonOf(text: string | undefined): unknown {
+  try {
+    return text === undefined ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The version in force; 0 before the first change. */

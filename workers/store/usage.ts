@@ -1,17 +1,20 @@
-// Sums of the rollups, for any spans of time and any grouping. Each question is one range of slots;
-// a user's own are found slot by slot, so that nobody else's rows are read. It adds up in SQL and
-// decides nothing: which spans there are is domain/usage/timeline.ts's.
+// Sums of what has been used, for any spans of time and any grouping. What is over is read from
+// the sums by hours and days (usage-sums.ts) where they know what is asked for, the ends and the
+// present from the rollups; one user's own are all rollups, found by an index. It adds up in SQL
+// and decides nothing: which spans there are is domain/usage/timeline.ts's.
 
 import type { AccountId, KeyId, UserId } from '../domain/ids';
 import type { Closing } from '../domain/ledger/calls';
 import { nanos } from '../domain/money';
 import { HOUR_MS } from '../domain/time';
-import type { Figures, Times } from '../domain/usage/figures';
-import { addTimes, FINE_CLOSINGS, noTimes } from '../domain/usage/figures';
-import { emptyHistogram } from '../domain/usage/histogram';
+import type { Piece } from '../domain/usage/blocks';
+import { BLOCK_HOURS, cutIntoBlocks } from '../domain/usage/blocks';
+import type { Figures } from '../domain/usage/figures';
 import type { Cell, Sums } from '../domain/usage/report';
 import type { Span } from '../domain/usage/timeline';
-import { SLOT_MS } from '../domain/usage/timeline';
+import { shortenedIn, sumOfShortened } from './shortened';
+import { COUNTS, HISTOGRAMS } from './sum-columns';
+import { ERRORS, summedUntil } from './usage-sums';
 
 export type UsageGroup = 'none' | 'user' | 'key' | 'model' | 'account' | 'closing';
 
@@ -29,56 +32,87 @@ export interface UsageQuestion {
   readonly spans: readonly Span[];
   readonly group: UsageGroup;
   readonly filter: UsageFilter;
-  /** Only so many names, the dearest, and no times: for one span. */
+  /** Only so many names: those that are the dearest in all spans together. */
   readonly top?: number;
   /** No times are asked for. */
   readonly isTimeless?: true;
 }
 
-const NAMES = {
+const COLUMNS = {
   none: "''",
-  user: 'rollups.user_id',
-  key: 'rollups.key_id',
-  model: 'rollups.model',
-  account: 'rollups.account_id',
-  closing: 'rollups.closing',
+  user: 'user_id',
+  key: 'key_id',
+  model: 'model',
+  account: 'account_id',
+  closing: 'closing',
 } as const satisfies Record<UsageGroup, string>;
 
-const FINE = FINE_CLOSINGS.map((closing) => `'${closing}'`).join(', ');
+/** Rows that a question is answered from: where they are, and which columns they are found by. */
+interface Source {
+  readonly from: string;
+  readonly start: string;
+  readonly errors: string;
+  /** What it can be filtered by, beside time. */
+  readonly filters: readonly (keyof typeof FILTERS)[];
+}
 
-const SUMS = [
-  'sum(requests) AS requests',
-  `sum(CASE WHEN closing IN (${FINE}) THEN 0 ELSE requests END) AS errors`,
-  ...[
-    'input_tokens',
-    'cache_write_5m_tokens',
-    'cache_write_1h_tokens',
-    'cache_read_tokens',
-    'output_tokens',
-    'web_searches',
-    'cost_nanos',
-  ].map((column) => `sum(${column}) AS ${column}`),
-].join(', ');
+/** Of the parameters of every statement: ?1 pieces of quarters, ?2 of blocks, then these. */
+const FILTERS = { key: '?3', model: '?4', account: '?5', closing: '?6' } as const;
+const USER = '?7';
 
-/** Every span's range of the primary key: ?1 holds the spans. */
-const OF_ALL =
-  'FROM json_each(?1) AS span CROSS JOIN rollups ' +
-  'ON rollups.slot >= span.value ->> 0 AND rollups.slot < span.value ->> 1';
-/** Every slot of every span, and in it the rows of one user: ?2. */
-const SLOTS =
-  'WITH RECURSIVE slots(key, slot, ends) AS (' +
-  'SELECT key, value ->> 0, value ->> 1 FROM json_each(?1) ' +
-  `UNION ALL SELECT key, slot + ${SLOT_MS}, ends FROM slots WHERE slot + ${SLOT_MS} < ends) `;
-const OF_ONE =
-  'FROM slots AS span CROSS JOIN rollups ON rollups.slot = span.slot AND rollups.user_id = ?2';
-const MATCHES =
-  'WHERE (?3 IS NULL OR rollups.key_id = ?3) AND (?4 IS NULL OR rollups.model = ?4) ' +
-  'AND (?5 IS NULL OR rollups.account_id = ?5) AND (?6 IS NULL OR rollups.closing = ?6)';
+const QUARTERS: Source = {
+  from: `json_each(?1) AS piece CROSS JOIN rollups ON ${within('slot')}`,
+  start: 'slot',
+  errors: ERRORS,
+  filters: ['key', 'model', 'account', 'closing'],
+};
+const OWN: Source = {
+  ...QUARTERS,
+  from:
+    'json_each(?1) AS piece CROSS JOIN rollups INDEXED BY rollups_user ' +
+    `ON user_id = ${USER} AND ${within('slot')}`,
+};
+const TOTALS: Source = {
+  from:
+    'json_each(?2) AS piece CROSS JOIN usage_totals ' +
+    `ON hours = piece.value ->> 3 AND ${within('starts_at')}`,
+  start: 'starts_at',
+  errors: ERRORS,
+  filters: ['model', 'account', 'closing'],
+};
+const DAYS: Source = {
+  from: `json_each(?2) AS piece CROSS JOIN usage_days ON ${within('day')}`,
+  start: 'day',
+  errors: 'errors',
+  filters: ['key'],
+};
+
+/** The range of the primary key, or of the index, that a piece is. */
+function within(column: string): string {
+  return `${column} >= piece.value ->> 1 AND ${column} < piece.value ->> 2`;
+}
+
+/** Where an answer comes from, and which blocks of hours are in it. */
+interface Way {
+  readonly sources: readonly Source[];
+  readonly hours: readonly number[];
+}
+
+function wayOf({ group, filter }: UsageQuestion): Way {
+  const { userId, keyId, model, accountId, closing } = filter;
+  if (userId !== undefined) return { sources: [OWN], hours: [] };
+  const isOfPeople = group === 'user' || group === 'key' || keyId !== undefined;
+  if (!isOfPeople) return { sources: [TOTALS, QUARTERS], hours: BLOCK_HOURS };
+  const isOfRequests = group !== 'user' && group !== 'key' && group !== 'none';
+  const isPlain = model === undefined && accountId === undefined && closing === undefined;
+  if (isPlain && !isOfRequests) return { sources: [DAYS, QUARTERS], hours: [24] };
+  return { sources: [QUARTERS], hours: [] };
+}
 
 /** Sums by span and by name. Throws as D1 does. */
 export async function readUsage(d1: D1Database, question: UsageQuestion): Promise<Sums> {
-  const [sums] = await readUsages(d1, [question]);
-  return sums ?? { cells: [], spanTimes: new Map(), nameTimes: new Map() };
+  const [sums = []] = await readUsages(d1, [question]);
+  return sums;
 }
 
 /** Several questions at one instant. */
@@ -87,59 +121,78 @@ export async function readUsages(
   questions: readonly UsageQuestion[],
 ): Promise<readonly Sums[]> {
   const session = d1.withSession('first-primary');
-  const statements = questions.map((question) =>
-    statementsOf(question).map((query) => session.prepare(query).bind(...valuesOf(question))),
-  );
-  const results = await session.batch<SumRecord & TimesRecord>(statements.flat());
-  let at = 0;
-  return statements.map(({ length }, index) => {
-    const [cells = [], times = []] = results.slice(at, at + length).map((result) => result.results);
-    at += length;
-    return sumsOf(cells, { times, group: questions[index]?.group ?? 'none' });
+  // The mark only rises: what was before it stays in the sums.
+  const until = await summedUntil(session);
+  const statements = questions.map((question) => {
+    const way = wayOf(question);
+    const pieces = cutIntoBlocks(question.spans, { hours: way.hours, until });
+    return session
+      .prepare(statementOf(question, way.sources))
+      .bind(...valuesOf(pieces, question.filter));
   });
+  const results = await session.batch<SumRecord>(statements);
+  return results.map(({ results: records }) => records.map(cellOf));
 }
 
-/** The sums first, then the times: by name where there are groups, else by span. */
-function statementsOf({ group, filter, top, isTimeless }: UsageQuestion): readonly string[] {
-  const isOne = filter.userId !== undefined;
-  const source = `${isOne ? OF_ONE : OF_ALL} ${MATCHES}`;
-  const ask = (columns: string, by: string) =>
-    `${isOne ? SLOTS : ''}SELECT ${columns} ${source} GROUP BY ${by}`;
-  const name = NAMES[group];
-  const sums = ask(`span.key AS span, ${name} AS name, ${SUMS}`, '1, 2');
-  if (top !== undefined) return [`${sums} ORDER BY cost_nanos DESC, name LIMIT ${Math.trunc(top)}`];
-  if (isTimeless === true) return [sums];
-  const by = group === 'none' ? 'span.key' : name;
-  // No text becomes longer than D1 takes: all of a slot, or one's own of a day.
-  const isOnes = isOne || group === 'user' || group === 'key';
-  const part = isOnes ? `rollups.slot / ${DAY_MS}` : 'rollups.slot';
-  return [sums, ask(`${by} AS by, ${TIMES}`, `1, ${part}`)];
+/** Summed in each source by itself: cells of one span and name add up, here as anywhere. */
+function statementOf(question: UsageQuestion, sources: readonly Source[]): string {
+  const { group, top, isTimeless } = question;
+  const name = COLUMNS[group];
+  const times = isTimeless === true ? [] : HISTOGRAMS;
+  const figures = ['requests', ...COUNTS].map((column) => `sum(${column}) AS ${column}`);
+  const joined = times.map((column) => `group_concat(${shortenedIn(column)}, '') AS ${column}`);
+  const found = (columns: string) => sources.map((source) => rowsOf(source, columns));
+  const dearest =
+    `SELECT name FROM (${found(`${name} AS name, cost_nanos`).join(' UNION ALL ')}) ` +
+    `GROUP BY 1 ORDER BY sum(cost_nanos) DESC, name LIMIT ${Math.trunc(top ?? 0)}`;
+  const [before, isNamed] =
+    top === undefined
+      ? ['', '']
+      : [
+          `WITH dearest AS MATERIALIZED (${dearest}) `,
+          `AND ${name} IN (SELECT name FROM dearest) `,
+        ];
+  const selects = sources
+    .map((source) => {
+      const errors = `sum(${source.errors}) AS errors`;
+      const columns = ['piece.value ->> 0 AS span', `${name} AS name`, errors, ...figures];
+      const part = partOf(question, source.start);
+      const rows = rowsOf(source, [...columns, ...joined].join(', '));
+      return `${rows} ${isNamed}GROUP BY 1, 2, ${part}`;
+    })
+    .join(' UNION ALL ');
+  return `${before}${selects}`;
 }
 
-const DAY_MS = 24 * HOUR_MS;
+/** No text becomes longer than D1 takes: all of a slot, or one's own of a day. */
+function partOf({ group, filter, isTimeless }: UsageQuestion, start: string): string {
+  if (isTimeless === true) return 'NULL';
+  const isOnes = filter.userId !== undefined || group === 'user' || group === 'key';
+  return start === 'slot' && !isOnes ? 'slot' : `${start} / ${24 * HOUR_MS}`;
+}
 
-/** Eight zeros after a number: histograms are mostly these. */
-const ZEROS = ',0'.repeat(8);
-const SHORT = 'z';
-
-/** Histograms one after the other, zeros shortened: they are added up here, not in SQL. */
-const TIMES = ['total', 'first_byte']
-  .map((name) => `group_concat(replace(${name}_histogram, '${ZEROS}', '${SHORT}'), '') AS ${name}`)
-  .join(', ');
-
-function valuesOf({ spans, filter }: UsageQuestion): readonly (string | null)[] {
-  const { userId = null, keyId = null, model = null, accountId = null, closing = null } = filter;
-  const slotAfter = (at: number) => Math.ceil(at / SLOT_MS) * SLOT_MS;
-  const slots = spans.map(({ startsAt, endsAt }) => [slotAfter(startsAt), slotAfter(endsAt)]);
-  // A span without a slot would still be looked at once.
-  const places = slots.flatMap(([from = 0, to = 0], index) =>
-    from < to ? [[String(index), [from, to]] as const] : [],
+function rowsOf({ from, filters }: Source, columns: string): string {
+  const matches = filters.map(
+    (filter) => `(${FILTERS[filter]} IS NULL OR ${COLUMNS[filter]} = ${FILTERS[filter]})`,
   );
-  return [JSON.stringify(Object.fromEntries(places)), userId, keyId, model, accountId, closing];
+  return `SELECT ${columns} FROM ${from} WHERE ${matches.join(' AND ')}`;
+}
+
+function valuesOf(pieces: readonly Piece[], filter: UsageFilter): readonly (string | null)[] {
+  const { userId, keyId = null, model = null, accountId = null, closing = null } = filter;
+  const [quarters, blocks] = [0, 1].map((kind) =>
+    JSON.stringify(
+      pieces
+        .filter(({ hours }) => Math.sign(hours) === kind)
+        .map(({ span, startsAt, endsAt, hours }) => [span, startsAt, endsAt, hours]),
+    ),
+  ) as [string, string];
+  const values = [quarters, blocks, keyId, model, accountId, closing];
+  return userId === undefined ? values : [...values, userId];
 }
 
 interface SumRecord {
-  readonly span: number | string;
+  readonly span: number;
   readonly name: string;
   readonly requests: number;
   readonly errors: number;
@@ -150,23 +203,8 @@ interface SumRecord {
   readonly output_tokens: number;
   readonly web_searches: number;
   readonly cost_nanos: number;
-}
-
-interface TimesRecord {
-  readonly by: number | string;
-  readonly total: string;
-  readonly first_byte: string;
-}
-
-function sumsOf(
-  cells: readonly SumRecord[],
-  { times, group }: { readonly times: readonly TimesRecord[]; readonly group: UsageGroup },
-): Sums {
-  const told = timesOf(times);
-  if (group !== 'none') return { cells: cells.map(cellOf), spanTimes: new Map(), nameTimes: told };
-  const spanTimes = new Map([...told].map(([span, times]) => [Number(span), times]));
-  const whole = [...spanTimes.values()].reduce(addTimes, noTimes());
-  return { cells: cells.map(cellOf), spanTimes, nameTimes: new Map([['', whole]]) };
+  readonly total_histogram?: string;
+  readonly first_byte_histogram?: string;
 }
 
 function cellOf(record: SumRecord): Cell {
@@ -183,44 +221,12 @@ function cellOf(record: SumRecord): Cell {
     },
     costNanos: nanos(record.cost_nanos),
   };
-  return { span: Number(record.span), name: record.name, figures };
-}
-
-/** Added up in place: there may be many. */
-function timesOf(records: readonly TimesRecord[]): ReadonlyMap<string, Times> {
-  const sums = new Map<string, { readonly total: number[]; readonly firstByte: number[] }>();
-  for (const { by, total, first_byte: firstByte } of records) {
-    const name = String(by);
-    const sum = sums.get(name) ?? { total: [...NONE], firstByte: [...NONE] };
-    sums.set(name, sum);
-    addShortened(sum.total, total);
-    addShortened(sum.firstByte, firstByte);
-  }
-  return sums;
-}
-
-const NONE = emptyHistogram();
-const [COMMA, MINUS, CLOSING, DIGIT_0, SHORTENED] = [',', '-', ']', '0', SHORT].map((character) =>
-  character.charCodeAt(0),
-) as [number, number, number, number, number];
-
-/** Adds arrays such as `[0z,3,1]`, one after the other, to `sum`. */
-function addShortened(sum: number[], text: string): void {
-  let bucket = 0;
-  let value = 0;
-  let sign = 1;
-  for (let index = 0; index < text.length; index += 1) {
-    const code = text.charCodeAt(index);
-    if (code >= DIGIT_0 && code <= DIGIT_0 + 9) {
-      value = value * 10 + code - DIGIT_0;
-    } else if (code === MINUS) {
-      sign = -1;
-    } else if (code === COMMA || code === SHORTENED || code === CLOSING) {
-      if (value !== 0) sum[bucket] = (sum[bucket] ?? 0) + sign * value;
-      [value, sign] = [0, 1];
-      bucket = code === CLOSING ? 0 : bucket + (code === COMMA ? 1 : 8);
-    }
-  }
+  const { span, name, total_histogram: total, first_byte_histogram: firstByte } = record;
+  const isTimed = total !== undefined && firstByte !== undefined;
+  const times = isTimed
+    ? { total: sumOfShortened(total), firstByte: sumOfShortened(firstByte) }
+    : null;
+  return { span, name, ...figures, times };
 }
 
 /** What names stand for: a key's name, a user's address, an account's name. Throws as D1 does. */
@@ -250,15 +256,17 @@ const LABELS: Partial<Record<UsageGroup, string>> = {
 /** How many keys and users had requests in the range. Throws as D1 does. */
 export async function countActive(
   d1: D1Database,
-  { startsAt, endsAt }: Span,
+  range: Span,
 ): Promise<{ readonly keys: number; readonly users: number }> {
-  const row = await d1
-    .withSession('first-primary')
+  const session = d1.withSession('first-primary');
+  const pieces = cutIntoBlocks([range], { hours: [24], until: await summedUntil(session) });
+  const rows = [DAYS, QUARTERS].map((source) => rowsOf(source, 'user_id, key_id, requests'));
+  const row = await session
     .prepare(
       'SELECT count(DISTINCT key_id) AS keys, count(DISTINCT user_id) AS users ' +
-        'FROM rollups WHERE slot >= ? AND slot < ? AND requests > 0',
+        `FROM (${rows.join(' UNION ALL ')}) WHERE requests > 0`,
     )
-    .bind(startsAt, endsAt)
+    .bind(...valuesOf(pieces, {}))
     .first<{ readonly keys: number; readonly users: number }>();
   return row ?? { keys: 0, users: 0 };
 }

@@ -124,16 +124,22 @@ export function changeUser(
   ];
 }
 
-/** Sets the wallet's limits and tells its object. */
+/** Sets the wallet's limits, all but its user's own budgets, and tells its object. */
 export function limitWallet(
   db: Database,
   walletId: WalletId,
   { limits, now, when }: Writing & { readonly limits: LimitSet },
 ): readonly Part[] {
+  const text = JSON.stringify(limits);
+  const budgets = sql`${wallets.limits} -> '$.budgets'`;
   return [
     db
       .update(wallets)
-      .set({ limits: JSON.stringify(limits), version: raised(wallets.version, now) })
+      .set({
+        limits: sql`CASE WHEN ${budgets} IS NULL THEN ${text}
+          ELSE json_set(${text}, '$.budgets', json(${budgets})) END`,
+        version: raised(wallets.version, now),
+      })
       .where(and(eq(wallets.id, walletId), when)),
     pushWallet(db, walletId, { now, when }),
   ];
@@ -157,6 +163,18 @@ export function deleteKeysOf(db: Database, userId: UserId, { now, when }: Writin
     .update(keys)
     .set({ status: 'deleted', version: raised(keys.version, now) })
     .where(and(eq(keys.userId, userId), ne(keys.status, 'deleted'), when));
+}
+
+/** Holds while somebody has this role and is not deleted: whoever is, never comes back. */
+export function userIsStill(
+  db: Database,
+  { id, role }: Pick<ManagedUser, 'id' | 'role'>,
+): Condition {
+  const row = db
+    .select({ one: sql`1` })
+    .from(users)
+    .where(and(eq(users.id, id), eq(users.role, role), ne(users.status, 'deleted')));
+  return sql`EXISTS ${row}`;
 }
 
 /** Holds while somebody else is an active admin. */

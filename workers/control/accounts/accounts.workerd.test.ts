@@ -11,12 +11,11 @@ import {
   read,
   withBearer,
 } from '../../../tests/workerd/control-world';
-import type { AccountId } from '../../domain/ids';
 import type { SnapshotAccount } from '../../domain/snapshot';
 import { configOf } from '../../platform/env';
 import { poolOf } from '../../platform/objects';
-import { seal, unseal } from '../../platform/seal';
-import type { Account, Trial } from '../contract/accounts';
+import { unseal } from '../../platform/seal';
+import type { Account } from '../contract/account-fields';
 
 const SECRET = 'sk-ant-api03-Zk3Vd9QmT7wXrB5n';
 const NEW = {
@@ -25,6 +24,29 @@ const NEW = {
   baseUrl: 'https://upstream.example.com/claude/',
   credential: SECRET,
 };
+
+/** What accounts of a kind must have besides. */
+const PLACES: Readonly<Record<string, object>> = {
+  aws: { region: 'us-west-2', workspace: 'wrkspc_1' },
+  bedrock: { region: 'eu-west-1' },
+  'bedrock-mantle': { region: 'us-east-1' },
+  vertex: {
+    region: 'us-east5',
+    credential: {
+      type: 'service_account',
+      project_id: 'p',
+      private_key: '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----',
+      private_key_id: 'k',
+      client_email: 'a@p.iam.gserviceaccount.com',
+      token_uri: 'https://oauth2.googleapis.com/token',
+    },
+  },
+  foundry: { project: 'my-resource' },
+};
+
+function placeOf(kind = ''): object {
+  return PLACES[kind] ?? {};
+}
 
 const admin = await newPerson({ role: 'admin' });
 
@@ -87,7 +109,7 @@ describe('a new account', () => {
     expect(held).toMatchObject({ status: 'active', models: ['claude-x'] });
     expect(await secretOf(held)).toBe(SECRET);
     const shown = await read(await admin.call('GET', `/admin/accounts/${account.id}`));
-    expect(shown).toEqual(account);
+    expect(shown).toMatchObject(account);
     const everything = JSON.stringify([account, shown, held, await auditText(account.id)]);
     expect(everything).toContain('[sealed]');
     expect(everything).not.toContain(SECRET);
@@ -114,9 +136,17 @@ describe('a new account', () => {
     ['https://relay.test', {}],
     ['https://upstream.example.com', { kind: 'anthropic' }],
     ['https://api.anthropic.com.evil.example', { kind: 'anthropic' }],
+    ['https://bedrock-runtime.us-east-1.amazonaws.com.evil.example', { kind: 'bedrock' }],
+    ['https://bedrock-runtime.evil.example', { kind: 'bedrock' }],
+    ['https://bedrock-runtime.a.b.amazonaws.com', { kind: 'bedrock' }],
+    ['https://bedrock-runtime.us-east-1.amazonaws.com', { kind: 'bedrock-mantle' }],
+    ['https://xaiplatform.googleapis.com', { kind: 'vertex' }],
+    ['https://us-east5-aiplatformxgoogleapis.com', { kind: 'vertex' }],
+    ['https://services.ai.azure.com', { kind: 'foundry' }],
+    ['https://evil.example/.services.ai.azure.com', { kind: 'foundry' }],
     ['not an address', {}],
-  ])('is refused at %s', async (baseUrl, more) => {
-    const body = { ...NEW, ...more, baseUrl };
+  ])('is refused at %s', async (baseUrl, more: { readonly kind?: string }) => {
+    const body = { ...NEW, ...more, ...placeOf(more.kind), baseUrl };
     const response = await admin.call('POST', '/admin/accounts', { body });
     expect(response.status).toBe(400);
     const { error } = await response.json<{ error: { fields: object } }>();
@@ -129,6 +159,18 @@ describe('a new account', () => {
     expect((await made({ baseUrl: 'http://127.0.0.1:4000/' })).baseUrl).toBe(
       'http://127.0.0.1:4000',
     );
+  });
+
+  it.each([
+    ['aws', 'https://aws-external-anthropic.us-west-2.api.aws'],
+    ['bedrock', 'https://bedrock-runtime.eu-west-1.amazonaws.com'],
+    ['bedrock-mantle', 'https://bedrock-mantle.us-east-1.api.aws/anthropic'],
+    ['vertex', 'https://us-east5-aiplatform.googleapis.com/v1'],
+    ['vertex', 'https://aiplatform.googleapis.com'],
+    ['vertex', 'https://aiplatform.eu.rep.googleapis.com/v1'],
+    ['foundry', 'https://my-resource.services.ai.azure.com/anthropic'],
+  ])('of %s may be at %s', async (kind, baseUrl) => {
+    expect((await made({ kind, ...placeOf(kind), baseUrl })).baseUrl).toBe(baseUrl);
   });
 
   it.each([
@@ -168,6 +210,27 @@ describe('a change', () => {
     expect(await inPool(id)).toMatchObject({ baseUrl: 'https://upstream.example.com/claude' });
   });
 
+  it('to another host takes a credential for it along: the old one is never sent there', async () => {
+    const { id } = await made();
+    const path = `/admin/accounts/${id}`;
+    const move = (body: object) => admin.call('PATCH', path, { body });
+    const away = { baseUrl: 'https://elsewhere.example.com' };
+    const response = await move(away);
+    expect(response.status).toBe(400);
+    const { error } = await response.json<{ error: { fields: object } }>();
+    expect(error.fields).toEqual({ credential: 'is needed: baseUrl is another host' });
+    expect(await inPool(id)).toMatchObject({ baseUrl: 'https://upstream.example.com/claude' });
+    const within = { baseUrl: 'https://upstream.example.com/other' };
+    expect(await read(await move(within))).toMatchObject(within);
+    expect(await secretOf(await inPool(id))).toBe(SECRET);
+    const credential = 'sk-of-elsewhere';
+    expect(await read(await move({ ...away, credential }))).toMatchObject(away);
+    expect(await secretOf(await inPool(id))).toBe(credential);
+    const lines = await auditText(id);
+    expect(lines).toContain('[sealed]');
+    expect(lines).not.toContain(credential);
+  });
+
   it('of the credential is told, the credential is not', async () => {
     const { id } = await made();
     const credential = 'sk-ant-api03-another-one';
@@ -200,6 +263,7 @@ describe('a change', () => {
     for (const [method, where, body] of [
       ['PATCH', path, { name: 'x' }],
       ['PATCH', path, { baseUrl: 'https://upstream.example.com' }],
+      ['PATCH', path, { credential: 'x' }],
       ['PUT', `${path}/credential`, { credential: 'x' }],
       ['DELETE', path, undefined],
     ] as const) {
@@ -253,125 +317,4 @@ describe('who may', () => {
       expect((await admin.call('POST', `/admin/accounts/${id}/test`)).status).toBe(404);
     },
   );
-});
-
-describe('a test call', () => {
-  async function tried(id: string, body: object = {}): Promise<Trial> {
-    return read<Trial>(await admin.call('POST', `/admin/accounts/${id}/test`, { body }));
-  }
-
-  it('is the smallest there is, with the account’s own credential, and tells what came', async () => {
-    const { id } = await made({ models: ['claude-haiku-4-5', 'claude-opus-5'] });
-    const headers = {
-      'request-id': 'req_upstream',
-      'anthropic-organization-id': '1a2b3c4d-5e6f',
-      'anthropic-ratelimit-requests-remaining': '49',
-    };
-    const spy = scripted(() => Response.json({ usage: { output_tokens: 1 } }, { headers }));
-    expect(await tried(id)).toEqual({
-      isGood: true,
-      model: 'claude-haiku-4-5',
-      status: 200,
-      latencyMs: expect.any(Number),
-      failure: null,
-      upstreamRequestId: 'req_upstream',
-      organization: '…5e6f',
-      retryAfter: null,
-      rateLimits: { 'anthropic-ratelimit-requests-remaining': '49' },
-      error: null,
-    });
-    const [url, init] = spy.mock.calls[0] ?? [];
-    expect(url).toBe('https://upstream.example.com/claude/v1/messages');
-    expect(init).toMatchObject({ method: 'POST', redirect: 'manual' });
-    expect(new Headers(init?.headers).get('x-api-key')).toBe(SECRET);
-    expect(JSON.parse(new TextDecoder().decode(init?.body as Uint8Array))).toEqual({
-      model: 'claude-haiku-4-5',
-      max_tokens: 1,
-      messages: [{ role: 'user', content: 'Hi' }],
-    });
-    expect(await auditText(id)).toContain('admin.accounts.test');
-  });
-
-  it('takes the model that is named, and the cheapest where the account serves all', async () => {
-    const { id } = await made();
-    const spy = scripted(() => Response.json({}));
-    expect((await tried(id, { model: 'claude-opus-5' })).model).toBe('claude-opus-5');
-    expect((await tried(id)).model).toBe('claude-haiku-5-5');
-    expect(spy).toHaveBeenCalledTimes(2);
-  });
-
-  it('tells type and message of a refusal, and never the credential that it echoes', async () => {
-    const { id } = await made({ models: ['m'] });
-    const error = { type: 'authentication_error', message: `invalid x-api-key ${SECRET}` };
-    scripted(() =>
-      Response.json(
-        { type: 'error', error },
-        { status: 401, headers: { 'request-id': SECRET, 'x-ratelimit-key': btoa(SECRET) } },
-      ),
-    );
-    const trial = await tried(id);
-    expect(trial).toMatchObject({
-      isGood: false,
-      status: 401,
-      upstreamRequestId: '[sealed]',
-      rateLimits: { 'x-ratelimit-key': '[sealed]' },
-      error: { type: 'authentication_error', message: 'invalid x-api-key [sealed]' },
-    });
-    expect(JSON.stringify(trial) + (await auditText(id))).not.toContain(SECRET.slice(0, 12));
-  });
-
-  it.each([
-    ['a page', () => new Response('<html>down</html>', { status: 502 }), '<html>down</html>'],
-    ['nothing', () => new Response(null, { status: 503 }), null],
-    ['another shape', () => Response.json({ error: 'no' }, { status: 400 }), '{"error":"no"}'],
-  ])('shows %s as it came', async (_what, answer, message) => {
-    const { id } = await made({ models: ['m'] });
-    scripted(answer);
-    expect((await tried(id)).error).toEqual({ type: null, message });
-  });
-
-  it('follows no redirect, and says when nobody answers', async () => {
-    const { id } = await made({ models: ['m'] });
-    const location = 'https://elsewhere.example.com';
-    const spy = scripted(() => new Response(null, { status: 307, headers: { location } }));
-    expect(await tried(id)).toMatchObject({ isGood: false, status: 307, failure: 'redirect' });
-    expect(spy).toHaveBeenCalledTimes(1);
-    scripted(() => Promise.reject(new TypeError('connection refused')));
-    expect(await tried(id)).toMatchObject({ status: null, failure: 'unreachable' });
-    scripted(() => Promise.reject(new DOMException('too slow', 'TimeoutError')));
-    expect(await tried(id)).toMatchObject({ status: null, failure: 'timeout' });
-  });
-
-  it('asks the address again: one that is stored is not for that one that may be called', async () => {
-    const { id } = await made({ models: ['m'] });
-    await env.DB.prepare("UPDATE accounts SET base_url = 'https://10.0.0.1' WHERE id = ?")
-      .bind(id)
-      .run();
-    const spy = scripted(() => Response.json({}));
-    expect(await tried(id)).toMatchObject({ failure: 'address-not-allowed' });
-    expect(spy).not.toHaveBeenCalled();
-  });
-
-  it('says that a credential cannot be opened: another account’s, or an empty one', async () => {
-    const { id } = await made({ models: ['m'] });
-    const spy = scripted(() => Response.json({}));
-    const config = configOf(env);
-    if (!config.ok) throw new Error('the test environment is not valid');
-    const put = async (plain: string, accountId: AccountId) => {
-      const box = await seal(plain, { masterKeys: config.value.masterKeys, accountId });
-      await env.DB.prepare(
-        'UPDATE accounts SET credential_iv = ?, credential_ciphertext = ? WHERE id = ?',
-      )
-        .bind(box.iv, box.ciphertext, id)
-        .run();
-    };
-    for (const [plain, accountId] of [
-      [SECRET, 'acc_another'],
-      ['', id],
-    ] as const) {
-      await put(plain, accountId);
-      expect(await tried(id)).toMatchObject({ failure: 'credential-unreadable' });
-    }
-    expect(spy).not.toHaveBeenCalled();
-  });
 });

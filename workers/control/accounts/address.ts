@@ -4,38 +4,29 @@
 import type { Refused } from '../refusals';
 import { refused } from '../refusals';
 import type { Call } from '../visit';
+import type { HostChoice } from '../../domain/outbound/official-hosts';
 import type { Result } from '../../domain/result';
 import { ok } from '../../domain/result';
-import type { AccountKind } from '../../domain/snapshot';
-import { isAllowedAddress } from '../../platform/outbound';
+import type { AddressFault } from '../../platform/address';
+import { baseUrlFaultOf, ownHostsOf } from '../../platform/address';
 
-/** Kinds that belong to one host; whoever means another says so with a `-compatible` kind. */
-const OWN_HOSTS: Readonly<Record<AccountKind, readonly string[] | null>> = {
-  anthropic: ['api.anthropic.com'],
-  'anthropic-compatible': null,
+const WORDS: Readonly<Record<AddressFault, string>> = {
+  form: 'must be a plain address: ASCII, no user name, no query, no fragment, nothing encoded',
+  place: 'must be https at a public name, on port 443',
+  own: 'is an address of this relay itself',
+  host: 'must be at the vendor’s own host for this kind, unless allowsOtherHost is true',
 };
 
 /** The address as it is stored, without a trailing slash; `not-valid` says what is wrong. */
 export function baseUrlOf(
   given: string,
-  kind: AccountKind,
+  account: HostChoice,
   { url: own, config }: Pick<Call, 'url' | 'config'>,
 ): Result<string, Refused> {
-  if (!isAllowedAddress(given, config.environment)) {
-    return wrong('must be https at a public name, without a port');
-  }
-  const { protocol, hostname, host, origin, pathname, search, hash } = new URL(given);
-  if (search !== '' || hash !== '') return wrong('must have no query and no fragment');
-  const ours = [...config.allowedOrigins, ...config.corsOrigins].map((one) => new URL(one).host);
-  if (host === own.host || ours.includes(host)) return wrong('is an address of this relay itself');
-  const hosts = OWN_HOSTS[kind];
-  // http is a loopback in development, where a sandbox stands in for anyone.
-  if (protocol === 'https:' && hosts !== null && !hosts.includes(hostname)) {
-    return wrong(`must be at ${hosts.join(' or ')} for this kind`);
-  }
+  const { environment } = config;
+  const ownHosts = ownHostsOf(own, config);
+  const fault = baseUrlFaultOf(given, { environment, ownHosts, account });
+  if (fault !== null) return refused('not-valid', { fields: { baseUrl: WORDS[fault] } });
+  const { origin, pathname } = new URL(given);
   return ok(`${origin}${pathname}`.replace(/\/+$/, ''));
-}
-
-function wrong(message: string): Result<never, Refused> {
-  return refused('not-valid', { fields: { baseUrl: message } });
 }

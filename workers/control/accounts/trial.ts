@@ -1,43 +1,26 @@
-// The smallest real call with an account, and all that an admin may learn from it. The credential
-// is in the call and in nothing that is answered.
+// The smallest real call with an account (upstreams/trial.ts), and all that an admin may learn from
+// it. The credential is in the call and in nothing that is answered.
 
 import type { Trial } from '../contract/accounts';
 import type { Call } from '../visit';
 import { redacted } from './redact';
-import type { AccountKind } from '../../domain/snapshot';
-import type { PriceRow } from '../../domain/pricing/catalogue';
 import { SECOND_MS } from '../../domain/time';
-import { ForbiddenAddress, upstreamFetch } from '../../platform/outbound';
-import type { Credential } from '../../platform/seal';
 import { unseal } from '../../platform/seal';
 import type { ManagedAccount } from '../../store/accounts';
-import { upstreamOf } from '../../upstreams/registry';
+import type { TrialAnswer, TrialFailure } from '../../upstreams/trial';
+import { tryUpstream } from '../../upstreams/trial';
 
 const TIMEOUT_MS = 20 * SECOND_MS;
-const BODY_BYTES_MAX = 64 * 1024;
 const VALUE_CHARACTERS_MAX = 200;
 const MESSAGE_CHARACTERS_MAX = 500;
 const RATE_LIMITS_MAX = 40;
-
-interface SmallestCall {
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: unknown;
-}
-
-/** One token of each kind's own protocol; a kind without an entry does not compile. */
-const SMALLEST: Readonly<Record<AccountKind, (model: string) => SmallestCall>> = {
-  anthropic: oneMessage,
-  'anthropic-compatible': oneMessage,
-};
-
-function oneMessage(model: string): SmallestCall {
-  return {
-    path: '/v1/messages',
-    headers: { 'anthropic-version': '2023-06-01' },
-    body: { model, max_tokens: 1, messages: [{ role: 'user', content: 'Hi' }] },
-  };
-}
+const HEADERS_MAX = 60;
+const BODY_CHARACTERS_MAX = 2_000;
+const URL_CHARACTERS_MAX = 500;
+/** So much of a text is kept until it is cut. */
+const LOOKED_AT = 4_000;
+/** What has a field of its own, and what would log somebody in. */
+const TOLD_OTHERWISE = /ratelimit|^anthropic-organization-id$|^(?:set-)?cookie$/;
 
 /** What came back of a call with `account` for `model`; never throws for what an upstream does. */
 export async function tryAccount(
@@ -49,82 +32,88 @@ export async function tryAccount(
   const context = { masterKeys, accountId: account.id };
   const credential = await unseal(account.credential, context).catch(() => null);
   const secret = credential?.reveal() ?? '';
-  if (credential === null || secret === '') return failed('credential-unreadable', model, 0);
-  const { path, headers, body } = SMALLEST[account.kind](model);
-  const call = {
-    path,
-    search: '',
-    headers: new Headers({ 'content-type': 'application/json', ...headers }),
-  };
-  const prepared = upstreamOf(account.kind).prepare(account, secret, call);
-  const begun = Date.now();
-  try {
-    const response = await upstreamFetch(
-      {
-        ...prepared,
-        method: 'POST',
-        body: new Uint8Array(new TextEncoder().encode(JSON.stringify(body))),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      },
-      environment,
-    );
-    const text = await textOf(response);
-    return told(response, { text, model, credential, latencyMs: Date.now() - begun });
-  } catch (error) {
-    return failed(failureOf(error), model, Date.now() - begun);
+  if (credential === null || secret === '') {
+    return { ...NOTHING, failure: 'credential-unreadable', model, latencyMs: 0 };
   }
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const answer = await tryUpstream({ account, credential, model, environment, signal });
+  const { status, latencyMs } = answer;
+  const safe = hiding([secret, answer.sentWith?.reveal() ?? '']);
+  const url = safe(answer.url, URL_CHARACTERS_MAX);
+  if (status === null) {
+    const { failure } = answer;
+    const detail = safe(answer.detail, MESSAGE_CHARACTERS_MAX);
+    return { ...NOTHING, failure: wordOf(failure), model, url, detail, latencyMs };
+  }
+  return { ...told({ ...answer, status }, safe), model, url };
 }
 
-function failureOf(error: unknown): NonNullable<Trial['failure']> {
-  if (error instanceof ForbiddenAddress) return 'address-not-allowed';
-  const isTimeout = error instanceof Error && error.name === 'TimeoutError';
-  return isTimeout ? 'timeout' : 'unreachable';
+type Safe = (text: string | null, most?: number) => string | null;
+
+/** Makes texts safe to show: without these secrets, and cut. */
+function hiding(secrets: readonly string[]): Safe {
+  return (text, most = VALUE_CHARACTERS_MAX) => {
+    if (text === null) return null;
+    const known = secrets.filter((secret) => secret !== '');
+    return known.reduce((left, secret) => redacted(left, secret, LOOKED_AT), text).slice(0, most);
+  };
+}
+
+function wordOf(failure: TrialFailure | null): Trial['failure'] {
+  switch (failure) {
+    case 'credential':
+      return 'credential-unusable';
+    case 'request':
+      return 'not-sendable';
+    case 'token-refused':
+    case 'token-unreachable':
+    case 'unreachable':
+    case 'timeout':
+    case 'address-not-allowed':
+    case 'redirect':
+    case null:
+      return failure;
+  }
 }
 
 const NOTHING = {
   isGood: false,
   status: null,
   failure: null,
+  url: null,
+  detail: null,
   upstreamRequestId: null,
   organization: null,
   retryAfter: null,
   rateLimits: {},
   error: null,
+  headers: {},
+  body: null,
 } as const;
 
-function failed(failure: NonNullable<Trial['failure']>, model: string, latencyMs: number): Trial {
-  return { ...NOTHING, failure, model, latencyMs };
-}
-
 function told(
-  { status, headers }: Response,
-  came: {
-    readonly text: string;
-    readonly model: string;
-    readonly credential: Credential;
-    readonly latencyMs: number;
-  },
-): Trial {
-  const { text, model, credential, latencyMs } = came;
-  const secret = credential.reveal();
-  const safe = (value: string | null, most = VALUE_CHARACTERS_MAX) =>
-    value === null ? null : redacted(value, secret, most);
+  { status, failure, headers, text, latencyMs }: TrialAnswer & { readonly status: number },
+  safe: Safe,
+): Omit<Trial, 'model' | 'url'> {
   const limits = [...headers].filter(([name]) => name.includes('ratelimit'));
+  const others = [...headers].filter(([name]) => !TOLD_OTHERWISE.test(name));
+  const named = (given: readonly (readonly [string, string])[]) =>
+    Object.fromEntries(given.map(([name, value]) => [name, safe(value) ?? '']));
   const isGood = status >= 200 && status < 300;
   const organization = safe(headers.get('anthropic-organization-id'));
   return {
     isGood,
-    model,
     status,
     latencyMs,
-    failure: status >= 300 && status < 400 ? 'redirect' : null,
+    failure: wordOf(failure),
+    detail: null,
     upstreamRequestId: safe(headers.get('request-id') ?? headers.get('x-request-id')),
     organization: organization === null ? null : `…${organization.slice(-4)}`,
     retryAfter: safe(headers.get('retry-after')),
-    rateLimits: Object.fromEntries(
-      limits.slice(0, RATE_LIMITS_MAX).map(([name, value]) => [name, safe(value) ?? '']),
-    ),
+    rateLimits: named(limits.slice(0, RATE_LIMITS_MAX)),
     error: isGood ? null : errorOf(text, (value) => safe(value, MESSAGE_CHARACTERS_MAX)),
+    headers: named(others.slice(0, HEADERS_MAX)),
+    body: text === '' ? null : safe(text, BODY_CHARACTERS_MAX),
   };
 }
 
@@ -146,26 +135,4 @@ function jsonOf(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-async function textOf({ body }: Response): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = '';
-  let byteLength = 0;
-  for await (const bytes of body ?? []) {
-    byteLength += bytes.byteLength;
-    text += decoder.decode(bytes, { stream: true });
-    if (byteLength > BODY_BYTES_MAX) break;
-  }
-  return text + decoder.decode();
-}
-
-/** The cheapest of the models that the account serves; null: there is no price at all. */
-export function modelFor(
-  { models }: Pick<ManagedAccount, 'models'>,
-  inForce: readonly PriceRow[],
-): string | null {
-  const served = inForce.filter(({ model }) => models === null || models.includes(model));
-  const [cheapest] = served.toSorted((a, b) => a.bands[0].output - b.bands[0].output);
-  return cheapest?.model ?? models?.[0] ?? null;
 }

@@ -59,6 +59,40 @@ describe('settings', () => {
     }
   });
 
+  it('of the relay path are in Pool at once, and take what they can be alone', async () => {
+    const put = (name: string, value: unknown) =>
+      admin.call('PUT', `/admin/settings/${name}`, { body: { value } });
+    const inPool = async () => {
+      const answer = await poolOf(env).snapshot(null);
+      return answer.ok && answer.value !== 'unchanged' ? answer.value.settings : null;
+    };
+    const fresh = { egressCountries: [], egressRegion: 'enam', headerTimeoutMs: {} };
+    expect(await inPool()).toEqual(fresh);
+    await read(await put('egress_countries', ['US', 'DE']));
+    await read(await put('egress_region', 'weur'));
+    await read(await put('header_timeouts', { 'claude-x': 60_000 }));
+    const set = {
+      egressCountries: ['US', 'DE'],
+      egressRegion: 'weur',
+      headerTimeoutMs: { 'claude-x': 60_000 },
+    };
+    expect(await inPool()).toEqual(set);
+    for (const [name, value] of [
+      ['egress_countries', ['usa']],
+      ['egress_countries', 'US'],
+      ['egress_region', 'moon'],
+      ['header_timeouts', { 'claude-x': 5 }],
+    ] as const) {
+      expect((await put(name, value)).status).toBe(400);
+    }
+    expect(await inPool()).toEqual(set);
+    const { items } = await read<{ items: { name: string; default: unknown }[] }>(
+      await viewer.call('GET', '/admin/settings'),
+    );
+    const named = new Map(items.map(({ name, default: usual }) => [name, usual]));
+    expect([named.get('egress_countries'), named.get('egress_region')]).toEqual([[], 'enam']);
+  });
+
   it('are seen by viewers and set by admins', async () => {
     const body = { value: 'invite' };
     const path = '/admin/settings/registration';

@@ -196,12 +196,14 @@ describe('an invitation', () => {
     expect((await again.call('DELETE', used)).status).toBe(404);
   });
 
-  it('for an admin is worth nothing once its maker is no admin', async () => {
+  it('for an admin or a viewer is worth nothing once its maker is no admin', async () => {
     const admin = await newPerson({ role: 'admin' });
-    const high = await invite(admin, { role: 'admin' });
+    const high = [await invite(admin, { role: 'admin' }), await invite(admin, { role: 'viewer' })];
     const low = await invite(admin);
     await env.DB.prepare("UPDATE users SET role = 'user' WHERE id = ?").bind(admin.userId).run();
-    expect(await codeOf(await register({ invite: high.secret }))).toBe('invite-not-valid');
+    for (const { secret } of high) {
+      expect(await codeOf(await register({ invite: secret }))).toBe('invite-not-valid');
+    }
     expect((await register({ invite: low.secret })).status).toBe(201);
   });
 
@@ -258,7 +260,7 @@ describe('an invitation', () => {
     expect((await admin.call('POST', '/admin/invites', { body })).status).toBe(400);
   });
 
-  it('is made by admins and tokens with the scope; one for an admin by admins alone', async () => {
+  it('is made by admins and tokens with the scope; one for an admin or a viewer by admins alone', async () => {
     for (const role of ['user', 'viewer'] as const) {
       const person = await newPerson({ role });
       const response = await person.call('POST', '/admin/invites', { body: {} });
@@ -266,8 +268,10 @@ describe('an invitation', () => {
     }
     const program = { call: withBearer(await newServiceToken(['write:invites'])) };
     expect((await invite(program)).invite.role).toBe('user');
-    const high = await program.call('POST', '/admin/invites', { body: { role: 'admin' } });
-    expect([high.status, await codeOf(high)]).toEqual([403, 'beyond-own-rights']);
+    for (const role of ['admin', 'viewer']) {
+      const high = await program.call('POST', '/admin/invites', { body: { role } });
+      expect([role, high.status, await codeOf(high)]).toEqual([role, 403, 'beyond-own-rights']);
+    }
   });
 });
 

@@ -3,51 +3,9 @@
 
 import * as z from 'zod/mini';
 import { ACCOUNT_KINDS } from '../../domain/snapshot';
+import { account, accountWithState, credential, modelName, settable } from './account-fields';
 import { endpoint, reads, writes } from './endpoint';
-import { id, instant, label } from './fields';
-
-const WEIGHT_MAX = 1_000;
-const PRIORITY_MAX = 1_000;
-const MODELS_MAX = 200;
-const CREDENTIAL_CHARACTERS_MAX = 4_096;
-
-const status = z.enum(['active', 'draining', 'disabled']);
-const modelName = z.string().check(z.regex(/^[\x21-\x7e]{1,200}$/));
-
-const credential = z
-  .string()
-  .check(z.maxLength(CREDENTIAL_CHARACTERS_MAX), z.regex(/^[\x21-\x7e]+$/));
-
-/** What an admin sets beside kind, address and credential. */
-const choices = {
-  /** Share of the conversations, relative to others of its priority; 0 takes none. */
-  weight: z.optional(z.int().check(z.minimum(0), z.maximum(WEIGHT_MAX))),
-  /** Lower is tried first. */
-  priority: z.optional(z.int().check(z.minimum(0), z.maximum(PRIORITY_MAX))),
-  /** Accounts that share a prompt cache share a group; null: a group of its own. */
-  group: z.optional(z.nullable(label)),
-  /** null: every model. */
-  models: z.optional(z.nullable(z.array(modelName).check(z.minLength(1), z.maxLength(MODELS_MAX)))),
-  status: z.optional(status),
-} as const;
-
-const account = z.strictObject({
-  id: id('account'),
-  name: z.string(),
-  kind: z.enum(ACCOUNT_KINDS),
-  baseUrl: z.string(),
-  status,
-  group: z.nullable(z.string()),
-  weight: z.int(),
-  priority: z.int(),
-  models: z.nullable(z.array(z.string())),
-  /** Those of the environment have name, address and credential from there. */
-  origin: z.enum(['environment', 'admin']),
-  /** Of the master key that seals the credential. */
-  credentialKeyVersion: z.string(),
-  createdAt: instant,
-});
-export type Account = z.infer<typeof account>;
+import { id, label } from './fields';
 
 /** What the smallest real call came back with. */
 const trial = z.strictObject({
@@ -58,8 +16,22 @@ const trial = z.strictObject({
   status: z.nullable(z.int()),
   latencyMs: z.int(),
   failure: z.nullable(
-    z.enum(['unreachable', 'timeout', 'address-not-allowed', 'credential-unreadable', 'redirect']),
+    z.enum([
+      'unreachable',
+      'timeout',
+      'address-not-allowed',
+      'credential-unreadable',
+      'credential-unusable',
+      'not-sendable',
+      'token-refused',
+      'token-unreachable',
+      'redirect',
+    ]),
   ),
+  /** Where it was sent; null: nothing was. */
+  url: z.nullable(z.string()),
+  /** Why it could not be made, in words; null: it could. */
+  detail: z.nullable(z.string()),
   /** The upstream's own id of the call. */
   upstreamRequestId: z.nullable(z.string()),
   /** Its last four characters. */
@@ -71,6 +43,10 @@ const trial = z.strictObject({
   error: z.nullable(
     z.strictObject({ type: z.nullable(z.string()), message: z.nullable(z.string()) }),
   ),
+  /** The other headers of the answer, but cookies. */
+  headers: z.record(z.string(), z.string()),
+  /** The beginning of its body; null: it had none. */
+  body: z.nullable(z.string()),
 });
 export type Trial = z.infer<typeof trial>;
 
@@ -80,8 +56,8 @@ export const accounts = {
     method: 'GET',
     path: '/admin/accounts',
     access: reads('accounts'),
-    summary: 'Lists upstream accounts, the oldest first.',
-    answer: z.strictObject({ items: z.array(account) }),
+    summary: 'Lists upstream accounts and how they stand, the oldest first.',
+    answer: z.strictObject({ items: z.array(accountWithState) }),
   }),
   create: endpoint({
     name: 'admin.accounts.create',
@@ -92,10 +68,8 @@ export const accounts = {
     body: z.strictObject({
       name: label,
       kind: z.enum(ACCOUNT_KINDS),
-      /** https at a public name; `anthropic` takes the vendor's own host alone. */
-      baseUrl: z.string().check(z.maxLength(500)),
       credential,
-      ...choices,
+      ...settable,
     }),
     answer: z.strictObject({ account, replayed: z.optional(z.boolean()) }),
     status: 201,
@@ -106,19 +80,20 @@ export const accounts = {
     method: 'GET',
     path: '/admin/accounts/{id}',
     access: reads('accounts'),
-    summary: 'Shows an account.',
-    answer: account,
+    summary: 'Shows an account, and what holds it back.',
+    answer: accountWithState,
   }),
   change: endpoint({
     name: 'admin.accounts.change',
     method: 'PATCH',
     path: '/admin/accounts/{id}',
     access: writes('accounts'),
-    summary: 'Changes name, address, weight, priority, group, models or status.',
+    summary: 'Changes what is given; a move to another host takes the credential for it along.',
     body: z.strictObject({
       name: z.optional(label),
-      baseUrl: z.optional(z.string().check(z.maxLength(500))),
-      ...choices,
+      /** Needed where `baseUrl` names another host: no host is sent what was given for another. */
+      credential: z.optional(credential),
+      ...settable,
     }),
     answer: account,
   }),
@@ -154,6 +129,33 @@ export const accounts = {
     access: writes('accounts'),
     summary: 'Gives an account no new request; what runs ends by itself.',
     answer: account,
+  }),
+  reset: endpoint({
+    name: 'admin.accounts.reset',
+    method: 'POST',
+    path: '/admin/accounts/{id}/reset',
+    access: writes('accounts'),
+    summary: 'Forgets what holds an account back; the next requests find out anew.',
+    answer: accountWithState,
+  }),
+  reseal: endpoint({
+    name: 'admin.accounts.reseal',
+    method: 'POST',
+    path: '/admin/accounts/reseal',
+    access: writes('accounts'),
+    summary: 'Seals credentials under the newest master key, some dozens a call.',
+    answer: z.strictObject({
+      /** Of the newest master key. */
+      keyVersion: z.string(),
+      /** By this call. */
+      resealed: z.int(),
+      /** Still under another key, those that cannot be opened included: call again. */
+      remaining: z.int(),
+      /** Their master key is not given any more, or their row was damaged. */
+      unreadable: z.array(
+        z.strictObject({ id: id('account'), name: z.string(), credentialKeyVersion: z.string() }),
+      ),
+    }),
   }),
   delete: endpoint({
     name: 'admin.accounts.delete',

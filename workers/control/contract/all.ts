@@ -1,6 +1,7 @@
 // Every endpoint of the control plane, in the groups and the order in which people read them. What
 // describes the API is built from it; a test compares it with this folder and with the routes.
 
+import { accountDays } from './account-days';
 import { accounts } from './accounts';
 import { audit } from './audit';
 import { auth } from './auth';
@@ -39,6 +40,7 @@ export const GROUPS: readonly Group[] = [
   { title: 'Credit of users', summary: 'Everybody’s money, for admins.', endpoints: adminCredits },
   { title: 'Codes', summary: 'Codes that are worth money.', endpoints: codes },
   { title: 'Accounts', summary: 'What the relay calls upstream with.', endpoints: accounts },
+  { title: 'Days of accounts', summary: 'What they did and cost.', endpoints: accountDays },
   { title: 'Prices', summary: 'What models cost, and when.', endpoints: prices },
   { title: 'Usage of users', summary: 'Sums over everybody.', endpoints: adminUsage },
   { title: 'Requests of users', summary: 'The log of all requests.', endpoints: adminRequests },

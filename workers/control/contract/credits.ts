@@ -5,7 +5,17 @@ import * as z from 'zod/mini';
 import { CERTAINTIES, CLOSINGS } from '../../domain/ledger/calls';
 import { LINE_KINDS } from '../../domain/ledger/reads';
 import { endpoint, PERSON, PERSON_WRITES, reads, writes } from './endpoint';
-import { format, id, instant, nanos, pageOf, paging, positiveNanos, reason } from './fields';
+import {
+  format,
+  id,
+  instant,
+  moment,
+  nanos,
+  pageOf,
+  paging,
+  positiveNanos,
+  reason,
+} from './fields';
 
 /** $100,000: no single entry of the ledger is larger. */
 const AMOUNT_NANOS_MAX = 100_000_000_000_000;
@@ -86,9 +96,6 @@ const line = z.strictObject({
   actor: z.nullable(z.string()),
 });
 export type Line = z.infer<typeof line>;
-
-/** Unix ms, in a query. */
-const moment = z.optional(z.coerce.number().check(z.int(), z.nonnegative()));
 
 const statementQuery = z.strictObject({
   kind: z.optional(z.enum(LINE_KINDS)),

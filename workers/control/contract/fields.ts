@@ -17,21 +17,31 @@ export function id<K extends IdKind>(kind: K) {
 /** Trimmed; one spelling a person. */
 export const email = z.string().check(z.trim(), z.toLowerCase(), z.email(), z.maxLength(254));
 export const password = z.string().check(z.minLength(10), z.maxLength(200));
+/** No line ends, nothing that moves a cursor or ends a text early, no half of a character. */
+const isPlain = z.refine<string>((text) => !/[\p{Cc}\p{Cs}]/u.test(text), {
+  error: 'must be one line without control characters',
+});
 /** A name that people read. */
-export const label = z.string().check(z.trim(), z.minLength(1), z.maxLength(100));
-export const reason = z.string().check(z.trim(), z.minLength(1), z.maxLength(500));
+export const label = z.string().check(z.trim(), z.minLength(1), z.maxLength(100), isPlain);
+export const reason = z.string().check(z.trim(), z.minLength(1), z.maxLength(500), isPlain);
 export const timeZone = z
   .string()
   .check(z.maxLength(64), z.refine(isTimeZone, { error: 'must be an IANA time zone' }));
 export const tags = z
-  .array(z.string().check(z.trim(), z.minLength(1), z.maxLength(64)))
+  .array(z.string().check(z.trim(), z.minLength(1), z.maxLength(64), isPlain))
   .check(z.maxLength(20));
 
 /** Whole nano-dollars, signed. zod's `int` is a safe integer. */
 export const nanos = z.int();
 export const positiveNanos = z.int().check(z.positive());
+/** The end of the year 9999: later is no date, and whoever shows one would fail. */
+const INSTANT_MAX = 253_402_300_799_999;
 /** Unix ms. */
-export const instant = z.int().check(z.nonnegative());
+export const instant = z.int().check(z.nonnegative(), z.maximum(INSTANT_MAX));
+/** Unix ms, in a query. */
+export const moment = z.optional(
+  z.coerce.number().check(z.int(), z.nonnegative(), z.maximum(INSTANT_MAX)),
+);
 
 /**
  * Limits of `holder` (ledger.md §5 of the design); `{}` limits nothing. By its title the API's

@@ -38,7 +38,7 @@ export const invites = {
     summary: 'Makes an invitation and shows its text, this once.',
     body: z.strictObject({
       email: z.optional(email),
-      /** `user` when absent; only an admin in person invites an admin. */
+      /** `user` when absent; only an admin in person invites an admin or a viewer. */
       role: z.optional(z.enum(ROLES)),
       /** One hour to 30 days; 7 days when absent. */
       validForMs: z.optional(z.int().check(z.minimum(HOUR_MS), z.maximum(30 * 24 * HOUR_MS))),

@@ -58,7 +58,20 @@ const numbers = {
   maxOutputTokens: z.int().check(z.positive(), z.maximum(OUTPUT_TOKENS_MAX)),
 } as const;
 
+/** What an account is said to cost for a model; holds are made of the price alone. */
+const { maxOutputTokens: _, ...ofAnAccount } = numbers;
+export const ownPrice = z.strictObject({ model, ...ofAnAccount });
+
 const shownFactors = z.record(z.string(), z.tuple([z.int(), z.int()]));
+export const shownOwnPrice = z.strictObject({
+  model: z.string(),
+  bands: z.array(band),
+  speed: shownFactors,
+  geo: shownFactors,
+  tier: shownFactors,
+  webSearchPicos: z.int(),
+});
+
 const price = z.strictObject({
   id: z.string(),
   model: z.string(),

@@ -4,8 +4,8 @@
 import * as z from 'zod/mini';
 import { CERTAINTIES, CLOSINGS } from '../../domain/ledger/calls';
 import { endpoint, reads, writes } from './endpoint';
-import { format, id, instant, nanos, pageOf, paging } from './fields';
-import { moment, tokenCounts } from './usage';
+import { format, id, instant, moment, nanos, pageOf, paging } from './fields';
+import { tokenCounts } from './usage';
 
 const closing = z.enum(CLOSINGS);
 const certainty = z.enum(CERTAINTIES);
@@ -122,8 +122,16 @@ export const requestDetail = z.strictObject({
       status: z.nullable(z.int()),
       outcome: z.string(),
       durationMs: z.int(),
+      /** What it may have cost the account, and nobody paid; null to users. */
+      absorbedNanos: z.nullable(nanos),
     }),
   ),
+  /** Of the cost, what was written into a cache and could have been read at another account. */
+  movedNanos: nanos,
+  /** The name of that account, to admins alone; null: no move cost anything. */
+  movedFrom: z.nullable(z.string()),
+  /** What the account is said to cost, to admins alone; null: what the user pays. */
+  accountNanos: z.nullable(nanos),
   cost,
   /** The first closing, which stands in the statement; null: it runs. */
   first: z.nullable(z.strictObject({ closing, certainty, costNanos: nanos })),

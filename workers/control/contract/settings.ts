@@ -4,6 +4,15 @@
 import * as z from 'zod/mini';
 import { endpoint, reads, writes } from './endpoint';
 import { instant } from './fields';
+import { REGIONS } from '../../domain/region';
+import {
+  COUNTRY_LIST_WORDS,
+  HEADER_TIMEOUTS_WORDS,
+  isCountryList,
+  isHeaderTimeouts,
+  RELAY_SETTINGS_DEFAULT,
+} from '../../domain/relay-settings';
+import type { RelaySettings } from '../../domain/snapshot';
 
 /** How people get in who are not there yet. */
 const registration = z.enum(['open', 'invite', 'closed']);
@@ -13,6 +22,23 @@ export const SETTINGS = {
     schema: registration,
     default: 'invite',
     summary: 'Who may register: anyone, whoever has an invitation, or nobody.',
+  },
+  egress_countries: {
+    schema: z.custom<RelaySettings['egressCountries']>(isCountryList, COUNTRY_LIST_WORDS),
+    default: RELAY_SETTINGS_DEFAULT.egressCountries,
+    summary:
+      'Whose requests may leave from another region when a provider refuses the place they came ' +
+      'to: countries that the provider serves, such as ["US","DE"]. None: off.',
+  },
+  egress_region: {
+    schema: z.enum(REGIONS),
+    default: RELAY_SETTINGS_DEFAULT.egressRegion,
+    summary: 'Where such requests leave from.',
+  },
+  header_timeouts: {
+    schema: z.custom<RelaySettings['headerTimeoutMs']>(isHeaderTimeouts, HEADER_TIMEOUTS_WORDS),
+    default: RELAY_SETTINGS_DEFAULT.headerTimeoutMs,
+    summary: 'Milliseconds that a stream may be without headers, by model; others: 30 s.',
   },
 } as const;
 

@@ -4,16 +4,12 @@
 import * as z from 'zod/mini';
 import { CLOSINGS } from '../../domain/ledger/calls';
 import { GRANULARITIES, RANGE_WORDS } from '../../domain/usage/timeline';
+import { standing } from './account-standing';
 import { endpoint, reads } from './endpoint';
-import { id, instant, nanos, timeZone } from './fields';
+import { id, instant, moment, nanos, timeZone } from './fields';
 
-/** The end of the year 9999: later is no date. */
-const INSTANT_MAX = 253_402_300_799_999;
-
-/** Unix ms, in a query. */
-export const moment = z.optional(
-  z.coerce.number().check(z.int(), z.nonnegative(), z.maximum(INSTANT_MAX)),
-);
+/** So many of everybody's users or keys one answer names. */
+export const GROUPS_MAX = 50;
 
 export const tokenCounts = z.strictObject({
   input: z.int(),
@@ -43,14 +39,20 @@ const told = { ...figures, latencyMs: percentiles, firstByteMs: percentiles } as
 const totals = z.strictObject(told);
 export type Totals = z.infer<typeof totals>;
 
+const part = {
+  ...told,
+  /** By span, oldest first; spans in which there was nothing are left out. */
+  points: z.array(z.strictObject({ startsAt: instant, ...told })),
+} as const;
+const others = z.strictObject(part);
+export type PartTold = z.infer<typeof others>;
+
 const group = z.strictObject({
   /** An id, a model, a closing, or a date such as `2026-11-23`; '' where there is none. */
   name: z.string(),
   /** A key's name, a user's address, an account's name; null: the name says it. */
   label: z.nullable(z.string()),
-  ...told,
-  /** By span, oldest first; spans in which there was nothing are left out. */
-  points: z.array(z.strictObject({ startsAt: instant, ...figures })),
+  ...part,
 });
 export type GroupTold = z.infer<typeof group>;
 
@@ -64,9 +66,11 @@ export const usageAnswer = z.strictObject({
   /** false: there were more requests than minutes are made of; ask for a shorter range. */
   isComplete: z.boolean(),
   totals,
-  /** Without percentiles where something is grouped by. */
   series: z.array(z.strictObject({ startsAt: instant, endsAt: instant, ...told })),
+  /** The dearest first; of everybody's users and keys at most 50. */
   groups: z.array(group),
+  /** What is in none of the groups; null: they are all there are. */
+  others: z.nullable(others),
 });
 export type UsageAnswer = z.infer<typeof usageAnswer>;
 
@@ -119,6 +123,7 @@ const summary = z.strictObject({
       name: z.string(),
       kind: z.string(),
       status: z.enum(['active', 'draining', 'disabled']),
+      ...standing,
     }),
   ),
 });

@@ -94,6 +94,7 @@ export const users = {
       role: z.optional(role),
       timeZone: z.optional(timeZone),
       limits: z.optional(limits('user')),
+      /** All but budgets: those of a wallet are its user's own, those of `limits` are yours. */
       walletLimits: z.optional(limits('wallet')),
     }),
     answer: user,

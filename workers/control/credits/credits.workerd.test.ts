@@ -89,6 +89,28 @@ describe('one’s own credit', () => {
     expect((await ledgerOfPerson(who).balance()).limits).toHaveLength(2);
   });
 
+  it('keeps the own budgets whatever an admin sets for the wallet, who can set none there', async () => {
+    const who = await withCredit();
+    const own = { budgets: [{ period: 'day', limitNanos: 3 * DOLLAR }] };
+    await read(await who.call('PUT', '/api/credits/budgets', { body: own }));
+    const path = `/admin/users/${who.userId}`;
+    const change = (walletLimits: object) => admin.call('PATCH', path, { body: { walletLimits } });
+    for (const budgets of [[], [{ period: 'day', limitNanos: 1 }]]) {
+      const refused = await change({ budgets });
+      expect([refused.status, await codeOf(refused)]).toEqual([400, 'not-valid']);
+    }
+    for (const walletLimits of [{ concurrency: 3 }, {}]) {
+      const { wallet } = await read<{ wallet: object }>(await change(walletLimits));
+      expect(wallet).toMatchObject({ limits: { ...walletLimits, ...own } });
+      expect((await read<{ wallet: object }>(await admin.call('GET', path))).wallet).toEqual(
+        wallet,
+      );
+    }
+    expect((await ledgerOfPerson(who).balance()).limits).toMatchObject([
+      { scope: 'wallet', kind: 'budget', limit: 3 * DOLLAR },
+    ]);
+  });
+
   it.each([
     ['budgets', { budgets: [{ period: 'day', limitNanos: -1 }] }],
     ['budgets', { budgets: [{ period: 'day', limitNanos: 1e16 }] }],

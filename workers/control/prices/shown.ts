@@ -63,7 +63,8 @@ export function shownCeiling(row: PriceRow): Ceiling {
   return { id: row.id, ...shownNumbers(row) };
 }
 
-function shownNumbers(row: PriceRow): Omit<Ceiling, 'id'> {
+/** Its numbers as the contract has them. */
+export function shownNumbers(row: PriceRow): Omit<Ceiling, 'id'> {
   const { bands, speed, geo, tier, webSearchPicos, maxOutputTokens } = row;
   return {
     bands: [...bands],

@@ -3,6 +3,7 @@
 import { env } from 'cloudflare:workers';
 import { describe, expect, it } from 'vitest';
 import { call, codeOf, newPerson, read } from '../../../tests/workerd/control-world';
+import { settleCall } from '../../../tests/support/ledger';
 import { admin, flush, ledgerOfPerson } from '../../../tests/workerd/credit-world';
 import type { Customer } from '../../../tests/workerd/customer-world';
 import { ACCOUNTS, closed, customer, MODEL, opened } from '../../../tests/workerd/customer-world';
@@ -14,6 +15,7 @@ import type { RequestId } from '../../domain/ids';
 import { newId } from '../../domain/ids';
 import type { Lease } from '../../domain/ledger/calls';
 import { addNanos, nanos, ZERO_NANOS } from '../../domain/money';
+import { NO_TOKENS } from '../../domain/usage/tokens';
 import { randomBytes } from '../../platform/random';
 
 interface Page<T> {
@@ -136,9 +138,10 @@ describe('a request', () => {
     const who = await customer();
     const id = await closed(who, 4);
     const detail = await read<RequestDetail>(await who.call('GET', `/api/relay/requests/${id}`));
+    const hidden = { accountId: null, absorbedNanos: null };
     expect(detail.attempts).toEqual([
-      { account: 'account 1', accountId: null, status: 529, outcome: 'refused', durationMs: 40 },
-      { account: 'account 2', accountId: null, status: 200, outcome: 'answered', durationMs: 900 },
+      { account: 'account 1', ...hidden, status: 529, outcome: 'refused', durationMs: 40 },
+      { account: 'account 2', ...hidden, status: 200, outcome: 'answered', durationMs: 900 },
     ]);
     expect(JSON.stringify(detail)).not.toMatch(/acc_/);
     expect([detail.userId, detail.walletId]).toEqual([null, null]);
@@ -179,6 +182,34 @@ describe('a request', () => {
     for (const query of [`userId=${other.userId}`, `walletId=${other.walletId}`]) {
       expect((await admin.call('GET', `/admin/requests/${id}?${query}`)).status).toBe(404);
     }
+  });
+
+  it('shows what a move cost; to staff alone from where, and what accounts paid', async () => {
+    const who = await customer();
+    const [first, second] = ACCOUNTS;
+    const counts = { ...NO_TOKENS, cacheWrite5m: 1_000, output: 9 };
+    const terms = { speed: null, geo: null, tier: null };
+    const usage = { entries: [{ model: MODEL, counts, terms }], flags: [] };
+    const tried = { accountId: first, status: null, outcome: 'timeout', durationMs: 7 };
+    const talk = { conversation: 'a-talk' };
+    const before = await opened(who, MODEL, talk);
+    await ledgerOfPerson(who).settle(settleCall(before, { accountId: first, usage }));
+    const lease = await opened(who, MODEL, talk);
+    const paid = { accountNanos: nanos(77), attempts: [{ ...tried, absorbedNanos: nanos(5) }] };
+    const call = settleCall(lease, { accountId: second, usage, ...paid });
+    await ledgerOfPerson(who).settle(call);
+    const { cacheWrite5m, cacheRead } = lease.price?.bands[0] ?? { cacheWrite5m: 0, cacheRead: 0 };
+    const movedNanos = cacheWrite5m - cacheRead;
+    const own = await read<RequestDetail>(
+      await who.call('GET', `/api/relay/requests/${lease.requestId}`),
+    );
+    const hidden = { movedFrom: null, accountNanos: null, attempts: [{ absorbedNanos: null }] };
+    expect(own).toMatchObject({ movedNanos, ...hidden });
+    expect(movedNanos).toBeGreaterThan(0);
+    const path = `/admin/requests/${lease.requestId}?userId=${who.userId}`;
+    const told = { movedFrom: first, accountNanos: 77, attempts: [{ absorbedNanos: 5 }] };
+    const detail = await read<RequestDetail>(await admin.call('GET', path));
+    expect(detail).toMatchObject({ movedNanos, ...told });
   });
 
   it('says what a correction changed, and why a cost is what it is', async () => {

@@ -37,6 +37,9 @@ export function detailOf(
     certaintyWords: certainty === null ? null : CERTAINTY_WORDS[certainty],
     opened: openedOf(request),
     attempts: attemptsOf(request, looking),
+    movedNanos: request.movedNanos,
+    movedFrom: isStaff ? movedFrom(request, looking.accounts) : null,
+    accountNanos: isStaff ? request.accountNanos : null,
     cost: costOf(request, catalogue),
     first: first === null ? null : { ...first },
     corrections: request.corrections.map((correction) => ({ ...correction })),
@@ -67,13 +70,23 @@ function attemptsOf({ attempts }: OwnRequestDetail, looking: Looking): RequestDe
       looking.as === 'staff' ? looking.accounts.find(({ id }) => id === accountId) : undefined;
     return known?.name ?? `account ${tried.findIndex((id) => id === accountId) + 1}`;
   };
-  return attempts.map(({ accountId, status, outcome, durationMs }) => ({
+  const isStaff = looking.as === 'staff';
+  return attempts.map(({ accountId, status, outcome, durationMs, absorbedNanos = ZERO_NANOS }) => ({
     account: nameOf(accountId),
-    accountId: looking.as === 'staff' ? accountId : null,
+    accountId: isStaff ? accountId : null,
     status,
     outcome,
     durationMs,
+    absorbedNanos: isStaff ? absorbedNanos : null,
   }));
+}
+
+/** One that is gone is told by its id. */
+function movedFrom(
+  { movedFrom: accountId }: OwnRequestDetail,
+  accounts: Extract<Looking, { as: 'staff' }>['accounts'],
+): string | null {
+  return accounts.find(({ id }) => id === accountId)?.name ?? accountId;
 }
 
 function costOf(request: OwnRequestDetail, catalogue: Catalogue): CostTold {

@@ -4,6 +4,7 @@
 import type { Endpoint } from '../contract/endpoint';
 import type { adminKeys, Token, tokens } from '../contract/tokens';
 import { commit } from '../commit';
+import { askLedger } from '../credits/balance';
 import type { Refused } from '../refusals';
 import { refused } from '../refusals';
 import type { Acting, Call, Outcome } from '../visit';
@@ -15,7 +16,6 @@ import { beyondRights } from '../../domain/limits/rights';
 import type { Result } from '../../domain/result';
 import { fail, ok } from '../../domain/result';
 import { mintKey } from '../../platform/digest';
-import { ledgerOf } from '../../platform/objects';
 import { randomBytes } from '../../platform/random';
 import type { KeyChange, KeyFilter, KeyOwner, ManagedKey } from '../../store/key-changes';
 import {
@@ -24,10 +24,14 @@ import {
   findKey,
   findKeyOwner,
   keyIsStill,
+  keyIsThere,
   listKeys,
+  mayHaveKey,
 } from '../../store/key-changes';
 
 const PAGE_ITEMS = 50;
+/** Of one user: each is a row in D1 and in the wallet's object. */
+const KEYS_MAX = 1_000;
 
 type Making = typeof tokens.create | typeof adminKeys.create;
 type Altering =
@@ -87,7 +91,7 @@ export async function keyOf(
 ): Promise<Result<ManagedKey, RelayError>> {
   const { id = '' } = visit.parameters;
   const key = isId('key', id) ? await findKey(visit.env.DB, id, whose) : null;
-  return key === null ? fail({ kind: 'not-found', what: visit.url.pathname }) : ok(key);
+  return key === null ? fail(notFound(visit)) : ok(key);
 }
 
 /** Who keys of the user with this id belong to; 404 where there is none. */
@@ -96,7 +100,11 @@ export async function ownerOf(
   userId: string,
 ): Promise<Result<KeyOwner, RelayError>> {
   const owner = isId('user', userId) ? await findKeyOwner(visit.env.DB, userId) : null;
-  return owner === null ? fail({ kind: 'not-found', what: visit.url.pathname }) : ok(owner);
+  return owner === null ? fail(notFound(visit)) : ok(owner);
+}
+
+function notFound({ url }: Pick<Call, 'url'>): RelayError {
+  return { kind: 'not-found', what: url.pathname };
 }
 
 /** The key without its text, which nobody has. */
@@ -124,6 +132,8 @@ export async function makeKey(
   const token = tokenOf({ ...given, ...state });
   return commit(visit, {
     audit: { targetId: id, after: token },
+    only: (db) => mayHaveKey(db, userId, KEYS_MAX),
+    otherwise: { kind: 'conflict', what: `There are ${KEYS_MAX} keys already. Delete one first.` },
     parts: (db, when) => addKey(db, { ...given, hash, tagVersion }, { now: visit.now, when }),
     push: { wallets: [walletId] },
     reply: { body: { token, key } },
@@ -145,6 +155,8 @@ export async function alterKey(
   const after = tokenOf({ ...key, ...change });
   return commit(visit, {
     audit: { targetId: key.id, before: tokenOf(key), after },
+    only: (db) => keyIsThere(db, key.id),
+    otherwise: notFound(visit),
     parts: (db, when) => changeKey(db, key.id, { change, now: visit.now, when }),
     push: { wallets: [key.walletId] },
     reply: { body: after },
@@ -159,6 +171,8 @@ export async function removeKey(
   const change = { status: 'deleted' } as const;
   return commit(visit, {
     audit: { targetId: key.id, before: tokenOf(key) },
+    only: (db) => keyIsThere(db, key.id),
+    otherwise: notFound(visit),
     parts: (db, when) => changeKey(db, key.id, { change, now: visit.now, when }),
     push: { wallets: [key.walletId] },
     reply: { body: undefined },
@@ -192,10 +206,10 @@ export async function rotateKey(
 
 /** What the key has used; read from its wallet's Ledger. */
 export async function usageOfKey(visit: Call, key: ManagedKey) {
-  const ledger = ledgerOf(visit.env, key.walletId, key.region);
-  const info = await ledger.keyFigures({ keyId: key.id });
+  const info = await askLedger(visit, key, (ledger) => ledger.keyFigures({ keyId: key.id }));
   if (!info.ok) return info;
-  const { requests, usedNanos, overrunNanos = 0, limits = [] } = info.value;
+  if (!info.value.ok) return info.value;
+  const { requests, usedNanos, overrunNanos = 0, limits = [] } = info.value.value;
   return ok({ body: { requests, usedNanos, overrunNanos, limits: [...limits] } });
 }
 

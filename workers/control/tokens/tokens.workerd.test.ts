@@ -1,7 +1,7 @@
 // API keys through their routes, with real Ledger objects behind them.
 
 import { env } from 'cloudflare:workers';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Somebody } from '../../../tests/workerd/control-world';
 import {
   codeOf,
@@ -11,6 +11,7 @@ import {
   read,
   withBearer,
 } from '../../../tests/workerd/control-world';
+import { beforeNextBatch } from '../../../tests/workerd/meanwhile';
 import { parseKey } from '../../domain/keys/format';
 import { sha256 } from '../../platform/digest';
 import { ledgerOf } from '../../platform/objects';
@@ -27,6 +28,10 @@ interface Made {
   readonly key: string | null;
   readonly replayed?: true;
 }
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 async function made(who: Somebody, body: unknown = { name: 'laptop' }): Promise<Made> {
   return read<Made>(await who.call('POST', '/api/tokens', { body }), 201);
@@ -105,6 +110,8 @@ describe('making a key', () => {
     [{ name: 'n', limits: { unheard: 1 } }, 'limits'],
     [{ name: 'n', expiresAt: 1 }, 'expiresAt'],
     [{ name: 'n', expiresAt: 1.5 }, 'expiresAt'],
+    // No date: its holder and whoever lists it could not be shown it.
+    [{ name: 'n', expiresAt: 8_640_000_000_000_001 }, 'expiresAt'],
     [{ name: 'n', tags: ['x'.repeat(65)] }, 'tags[0]'],
     [{ name: 'n', whenClientLeaves: 'ignore' }, 'whenClientLeaves'],
   ])('with %o is refused and names the field', async (body, field) => {
@@ -123,6 +130,26 @@ describe('making a key', () => {
     },
   );
 
+  it('is bound to groups of accounts, and to no others than its user is', async () => {
+    const who = await newPerson();
+    const [admin, limits] = [await newPerson({ role: 'admin' }), { groups: ['team', 'night'] }];
+    const bound = await admin.call('PATCH', `/admin/users/${who.userId}`, { body: { limits } });
+    expect(await read(bound)).toMatchObject({ limits });
+    const make = async (groups: readonly string[]) =>
+      who.call('POST', '/api/tokens', { body: { name: 'n', limits: { groups } } });
+    const { token } = await read<{ token: Token }>(await make(['night']), 201);
+    expect(token.limits).toEqual({ groups: ['night'] });
+    const path = `/api/tokens/${token.id}`;
+    for (const groups of [['other'], ['night', 'other']]) {
+      const made = await make(groups);
+      expect([made.status, await codeOf(made)]).toEqual([403, 'beyond-own-rights']);
+      const changed = await who.call('PATCH', path, { body: { limits: { groups } } });
+      expect([changed.status, await codeOf(changed)]).toEqual([403, 'beyond-own-rights']);
+    }
+    expect(await read(await who.call('GET', path))).toMatchObject({ limits: token.limits });
+    expect((await make([])).status).toBe(400);
+  });
+
   it('never goes beyond what its user may do', async () => {
     const who = await newPerson();
     await limit(who, { concurrency: 2, budgets: [{ period: 'day', limitNanos: 5 }] });
@@ -138,6 +165,41 @@ describe('making a key', () => {
     const more = { limits: { concurrency: 9 } };
     const changed = await who.call('PATCH', `/api/tokens/${token.id}`, { body: more });
     expect(changed.status).toBe(403);
+  });
+});
+
+describe('the keys of one user', () => {
+  it('are at most a thousand; one more takes the place of one that was deleted', async () => {
+    const who = await newPerson();
+    const { token } = await made(who);
+    await env.DB.prepare(
+      `INSERT INTO keys SELECT 'key_' || n.value || keys.id, wallet_id, user_id, name,
+        hash || n.value, previous_hash, previous_until, tag_version, status, expires_at, version,
+        created_at, limits, when_client_leaves, tags
+        FROM keys, json_each(?) AS n WHERE keys.id = ?`,
+    )
+      .bind(JSON.stringify(Array.from({ length: 998 }, (_, index) => index)), token.id)
+      .run();
+    const body = { name: 'one more' };
+    const headers = { 'idempotency-key': 'one-more' };
+    const answers = await Promise.all([
+      who.call('POST', '/api/tokens', { body, headers }),
+      who.call('POST', '/api/tokens', { body, headers }),
+      who.call('POST', '/api/tokens', { body }),
+    ]);
+    expect(answers.map(({ status }) => status)).toContain(409);
+    const full = await who.call('POST', '/api/tokens', { body });
+    expect([full.status, await codeOf(full)]).toEqual([409, 'conflict']);
+    await who.call('DELETE', `/api/tokens/${token.id}`);
+    await made(who, body);
+  });
+
+  it('are none of somebody who was deleted meanwhile', async () => {
+    const who = await newPerson();
+    const admin = await newPerson({ role: 'admin' });
+    beforeNextBatch(() => admin.call('DELETE', `/admin/users/${who.userId}`));
+    const late = await who.call('POST', '/api/tokens', { body: { name: 'late' } });
+    expect([late.status, await codeOf(late)]).toEqual([409, 'conflict']);
   });
 });
 
@@ -190,6 +252,23 @@ describe('a key', () => {
     expect(await opens(keys.at(-1)?.key ?? '')).toBe('opens');
   });
 
+  it.each([
+    ['POST', '/enable', undefined],
+    ['PATCH', '', { name: 'other' }],
+    ['POST', '/rotate', {}],
+    ['DELETE', '', undefined],
+  ])('that was deleted meanwhile does not come back by %s %s', async (method, end, body) => {
+    const who = await newPerson();
+    const { token, key } = await made(who);
+    const path = `/api/tokens/${token.id}`;
+    beforeNextBatch(() => who.call('DELETE', path));
+    const late = await who.call(method, `${path}${end}`, body === undefined ? {} : { body });
+    expect([method, end, late.status]).toEqual([method, end, end === '/rotate' ? 409 : 404]);
+    expect((await who.call('GET', path)).status).toBe(404);
+    expect(await opens(key ?? '')).not.toBe('opens');
+    expect(await auditOf(token.id)).toHaveLength(2);
+  });
+
   it('tells what it has used, also while it is disabled', async () => {
     const who = await newPerson();
     const { token } = await made(who, { name: 'n', limits: { concurrency: 4 } });
@@ -199,6 +278,17 @@ describe('a key', () => {
     expect(usage).toHaveProperty('limits', [
       { scope: 'key', kind: 'concurrency', limit: 4, used: 0, remaining: 4, resetsAt: null },
     ]);
+  });
+
+  it('is 503 where its wallet’s object cannot be asked', async () => {
+    const who = await newPerson();
+    const { token } = await made(who);
+    const get = () => ({ keyFigures: () => Promise.reject(new Error('no object')) });
+    // Only what platform/objects.ts calls.
+    const LEDGER = { idFromName: () => 'id', get } as unknown as Env['LEDGER'];
+    const bindings = { ...env, LEDGER };
+    const asked = await who.call('GET', `/api/tokens/${token.id}/usage`, { bindings });
+    expect([asked.status, await codeOf(asked)]).toEqual([503, 'busy-ledger']);
   });
 
   it('is listed by pages, newest first, and by tag', async () => {

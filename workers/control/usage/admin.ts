@@ -3,13 +3,13 @@
 import { planOf } from './plan';
 import { summaryOf } from './summary';
 import { answerOf } from './told';
-import { adminUsage } from '../contract/usage';
+import { adminUsage, GROUPS_MAX } from '../contract/usage';
 import type { Actor, Outcome, Route, Visit } from '../visit';
 import { on } from '../visit';
 import { ok } from '../../domain/result';
-import { namedBySpan, reportOf } from '../../domain/usage/report';
+import { namedBySpan, reportOf, reportOfSome } from '../../domain/usage/report';
 import { datesIn } from '../../domain/usage/timeline';
-import { labelsOf, readUsage } from '../../store/usage';
+import { labelsOf, readUsages } from '../../store/usage';
 
 export const ADMIN_USAGE_ROUTES: readonly Route[] = [
   on(adminUsage.usage, show),
@@ -29,11 +29,24 @@ async function show(
   const { group = 'none', userId, keyId, model, accountId, closing } = query;
   const by = group === 'day' ? 'none' : group;
   const filter = { userId, keyId, model, accountId, closing };
-  const read = await readUsage(env.DB, { spans, group: by, filter });
+  const question = { spans, group: by, filter } as const;
+  const isMany = userId === undefined && (by === 'user' || by === 'key');
+  const [sums = [], named = []] = await readUsages(
+    env.DB,
+    isMany
+      ? [
+          { ...question, group: 'none' },
+          { ...question, top: GROUPS_MAX },
+        ]
+      : [question],
+  );
   const dateOf = datesIn(timeZone);
-  const sums =
-    group === 'day' ? namedBySpan(read, (span) => dateOf(spans[span]?.startsAt ?? 0)) : read;
-  const report = reportOf(sums, spans.length);
+  const report = isMany
+    ? reportOfSome(sums, named, spans.length)
+    : reportOf(
+        group === 'day' ? namedBySpan(sums, (span) => dateOf(spans[span]?.startsAt ?? 0)) : sums,
+        spans.length,
+      );
   const names = report.groups.map(({ name }) => name);
   const labels = await labelsOf(env.DB, by, names);
   return ok({ body: answerOf(plan.value, report, { labels, isComplete: true }) });

@@ -2,6 +2,7 @@
 // into pieces that are read once. Percentiles are those of the range that was asked for.
 
 import { answerOf, figuresOf, groupsOf } from './told';
+import { readStandings, standingIn } from '../accounts/state';
 import type { Summary } from '../contract/usage';
 import { HOUR_MS } from '../../domain/time';
 import type { Sums } from '../../domain/usage/report';
@@ -34,7 +35,7 @@ export async function summaryOf(env: Env, asked: SummaryAsked): Promise<Summary>
   const pieces = piecesOf(Object.values(changes).flatMap(({ now, before }) => [now, before]));
   const by = (group: UsageGroup) =>
     ({ spans: [range], group, filter: {}, isTimeless: true }) as const;
-  const [read, active, overview] = await Promise.all([
+  const [read, active, overview, standings] = await Promise.all([
     readUsages(env.DB, [
       { spans: pieces, group: 'none', filter: {}, isTimeless: true },
       { spans, group: 'none', filter: {} },
@@ -45,6 +46,7 @@ export async function summaryOf(env: Env, asked: SummaryAsked): Promise<Summary>
     ]),
     countActive(env.DB, range),
     readOverview(env.DB),
+    readStandings(env),
   ]);
   const [whole = NO_SUMS, series = NO_SUMS, models = NO_SUMS, accounts = NO_SUMS] = read;
   const [, , , , closings = NO_SUMS, users = NO_SUMS] = read;
@@ -56,7 +58,7 @@ export async function summaryOf(env: Env, asked: SummaryAsked): Promise<Summary>
   const emails = await labelsOf(
     env.DB,
     'user',
-    users.cells.map(({ name }) => name),
+    users.map(({ name }) => name),
   );
   const accountNames = new Map(overview.accounts.map(({ id, name }) => [id, name]));
   const { accounts: states, ...people } = overview;
@@ -71,11 +73,11 @@ export async function summaryOf(env: Env, asked: SummaryAsked): Promise<Summary>
     accounts: groups(accounts, new Map<string, string>(accountNames)),
     closings: groups(closings),
     counts: { ...people, usedKeys: active.keys, usingUsers: active.users },
-    accountStates: [...states],
+    accountStates: states.map((one) => ({ ...one, ...standingIn(standings, one.id) })),
   };
 }
 
-const NO_SUMS: Sums = { cells: [], spanTimes: new Map(), nameTimes: new Map() };
+const NO_SUMS: Sums = [];
 
 interface Change {
   readonly now: Span;

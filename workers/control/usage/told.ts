@@ -1,11 +1,11 @@
 // Sums as the contract has them: percentiles in the place of histograms, names beside ids.
 
-import type { GroupTold, Totals, UsageAnswer } from '../contract/usage';
+import type { GroupTold, PartTold, Totals, UsageAnswer } from '../contract/usage';
 import type { Plan } from './plan';
 import type { Figures } from '../../domain/usage/figures';
 import type { Histogram } from '../../domain/usage/histogram';
-import { percentileMs } from '../../domain/usage/histogram';
-import type { Group, Report, Told } from '../../domain/usage/report';
+import { percentilesMs } from '../../domain/usage/histogram';
+import type { Group, Part, Report, Told } from '../../domain/usage/report';
 import type { Span } from '../../domain/usage/timeline';
 
 /** Names of groups by id; what is not among them has none. */
@@ -29,6 +29,7 @@ export function answerOf(
       return told === undefined ? [] : [{ ...span, ...totalsOf(told) }];
     }),
     groups: groupsOf(report.groups, spans, labels),
+    others: report.others === null ? null : partOf(report.others, spans),
   };
 }
 
@@ -41,11 +42,15 @@ export function groupsOf(
   return groups.map((group) => ({
     name: group.name,
     label: labels.get(group.name) ?? null,
-    ...totalsOf(group),
-    points: group.points.map(({ span, figures }) => {
-      return { startsAt: spans[span]?.startsAt ?? 0, ...figuresOf(figures) };
-    }),
+    ...partOf(group, spans),
   }));
+}
+
+function partOf(part: Part, spans: readonly Span[]): PartTold {
+  const points = part.points.map((point) => {
+    return { startsAt: spans[point.span]?.startsAt ?? 0, ...totalsOf(point) };
+  });
+  return { ...totalsOf(part), points };
 }
 
 /** Figures and percentiles. */
@@ -64,9 +69,6 @@ export function figuresOf({ requests, errors, counts, costNanos }: Figures) {
 }
 
 function percentilesOf(histogram: Histogram): Totals['latencyMs'] {
-  return {
-    p50: percentileMs(histogram, 50),
-    p95: percentileMs(histogram, 95),
-    p99: percentileMs(histogram, 99),
-  };
+  const [p50 = null, p95 = null, p99 = null] = percentilesMs(histogram, [50, 95, 99]);
+  return { p50, p95, p99 };
 }

@@ -1,4 +1,4 @@
-// Everybody's usage and the search of the log, through their routes, on rows written into D1.
+// Everybody's usage through its routes, on rows written into D1.
 
 import { env } from 'cloudflare:workers';
 import fc from 'fast-check';
@@ -12,12 +12,13 @@ import {
   withBearer,
 } from '../../../tests/workerd/control-world';
 import { admin } from '../../../tests/workerd/credit-world';
-import type { LoggedRequest } from '../contract/requests';
 import type { Summary, Totals, UsageAnswer } from '../contract/usage';
+import { GROUPS_MAX } from '../contract/usage';
 import { ID_RANDOM_BYTES, newId } from '../../domain/ids';
 import { CLOSINGS } from '../../domain/ledger/calls';
 import { bucketOf, histogramOf } from '../../domain/usage/histogram';
 import { SLOT_MS } from '../../domain/usage/timeline';
+import { lateAdditions, sumUsage } from '../../store/usage-sums';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -25,7 +26,7 @@ const DAY = 24 * HOUR;
 const START = Date.UTC(2025, 2, 1);
 const SLOTS = (35 * DAY) / SLOT_MS;
 
-function idOf<K extends 'user' | 'key' | 'account' | 'request' | 'wallet'>(kind: K, n: number) {
+function idOf<K extends 'user' | 'key' | 'account'>(kind: K, n: number) {
   const bytes = new Uint8Array(ID_RANDOM_BYTES);
   new DataView(bytes.buffer).setUint32(6, n);
   return newId(kind, START, bytes);
@@ -55,6 +56,11 @@ const sums: fc.Arbitrary<Sum> = fc.record({
   ms: fc.nat(100_000),
 });
 
+const COLUMNS =
+  'slot user_id key_id model account_id closing requests input_tokens cache_write_5m_tokens ' +
+  'cache_write_1h_tokens cache_read_tokens output_tokens web_searches cost_nanos ' +
+  'total_histogram first_byte_histogram';
+
 async function write(rows: readonly Sum[], from = START): Promise<void> {
   const values = rows.map((row) => {
     const times = JSON.stringify(histogramOf(row.ms, row.requests));
@@ -72,12 +78,34 @@ async function write(rows: readonly Sum[], from = START): Promise<void> {
       times,
     ];
   });
-  const columns = Array.from({ length: 16 }, (_, index) => `value ->> ${index}`).join();
-  await env.DB.prepare(
-    `INSERT INTO rollups SELECT ${columns} FROM json_each(?) WHERE true ON CONFLICT DO NOTHING`,
-  )
-    .bind(JSON.stringify(values))
-    .run();
+  const columns = COLUMNS.split(' ')
+    .map((name, index) => `value ->> ${index} AS ${name}`)
+    .join();
+  const lines = `SELECT ${columns} FROM json_each(?) WHERE true`;
+  // As a batch of a wallet writes them.
+  await env.DB.batch(
+    [`INSERT INTO rollups ${lines}`, ...lateAdditions(lines)].map((statement) =>
+      env.DB.prepare(statement).bind(JSON.stringify(values)),
+    ),
+  );
+}
+
+/** Nothing is summed up, and it may begin. */
+async function forgetSums(): Promise<void> {
+  await env.DB.batch([
+    env.DB.prepare('DELETE FROM usage_totals'),
+    env.DB.prepare('DELETE FROM usage_days'),
+    env.DB.prepare(
+      "UPDATE settings SET value = '0', version = 0 WHERE name = 'usage_summed_until'",
+    ),
+  ]);
+}
+
+async function sumsMade(): Promise<unknown[]> {
+  const tables = ['usage_totals', 'usage_days'].map((table) =>
+    env.DB.prepare(`SELECT * FROM ${table}`),
+  );
+  return (await env.DB.batch(tables)).map(({ results }) => results);
 }
 
 async function usage(query: string): Promise<UsageAnswer> {
@@ -98,14 +126,12 @@ function added(parts: readonly Parameters<typeof plain>[0][]) {
 }
 
 beforeEach(async () => {
-  await env.DB.batch([
-    env.DB.prepare('DELETE FROM rollups'),
-    env.DB.prepare('DELETE FROM requests'),
-  ]);
+  await env.DB.prepare('DELETE FROM rollups').run();
+  await forgetSums();
 });
 
 describe('usage of all', () => {
-  it('comes to the same totals by every grouping, granularity, zone and cut of the range', async () => {
+  it('is the same by every grouping, zone and cut, however far it is summed up', async () => {
     const rows = fc.uniqueArray(sums, {
       minLength: 1,
       maxLength: 60,
@@ -114,10 +140,16 @@ describe('usage of all', () => {
     });
     const cuts = fc.integer({ min: 1, max: SLOTS - 1 });
     const zones = fc.constantFrom('UTC', 'Asia/Kathmandu', 'America/New_York');
+    // How far sums are made, and how many of the rows come after that, wherever they belong.
+    const summed = fc.record({ until: fc.nat(SLOTS), late: fc.nat(60) });
     await fc.assert(
-      fc.asyncProperty(rows, cuts, zones, async (list, cut, zone) => {
+      fc.asyncProperty(rows, cuts, zones, summed, async (list, cut, zone, { until, late }) => {
         await env.DB.prepare('DELETE FROM rollups').run();
-        await write(list);
+        await forgetSums();
+        await write(list.slice(late));
+        await sumUsage(env.DB, START + until * SLOT_MS);
+        await write(list.slice(0, late));
+        const made = await sumsMade();
         const [from, to, middle] = [START, START + SLOTS * SLOT_MS, START + cut * SLOT_MS];
         const whole = await usage(`from=${from}&to=${to}`);
         const isFine = (closing: string) => ['completed', 'client-left'].includes(closing);
@@ -149,9 +181,59 @@ describe('usage of all', () => {
           [0, 1, 2, 3].map((n) => usage(`from=${from}&to=${to}&userId=${idOf('user', n)}`)),
         );
         expect(added(users.map(({ totals }) => totals))).toEqual(plain(whole.totals));
+        const again = `from=${from}&to=${to}&timeZone=${zone}`;
+        const told = await usage(again);
+        await forgetSums();
+        expect(await usage(again)).toEqual(told);
+        await sumUsage(env.DB, START + until * SLOT_MS);
+        expect(await sumsMade()).toEqual(made);
       }),
-      { numRuns: 8 },
+      { numRuns: 12 },
     );
+  });
+
+  it('names the dearest of many users and keys, and tells the others as one', async () => {
+    const row = { key: 1, model: 'm', account: 0, closing: 'completed', ms: 10 } as const;
+    const count = GROUPS_MAX + 5;
+    await write(
+      Array.from({ length: count }, (_, user) => {
+        return { ...row, slot: user * 3, user, requests: 2, figure: 1_000 + user };
+      }),
+    );
+    await sumUsage(env.DB, START + SLOTS * SLOT_MS);
+    const range = `from=${START}&to=${START + 5 * DAY}&granularity=day`;
+    const whole = await usage(range);
+    for (const group of ['user', 'key']) {
+      const told = await usage(`${range}&group=${group}`);
+      expect(told.groups).toHaveLength(GROUPS_MAX);
+      expect(told.groups.at(-1)?.costNanos).toBe((1_000 + 5) * 7);
+      const { others, series, totals } = told;
+      if (others === null) throw new Error('five are left');
+      expect([others.requests, others.costNanos]).toEqual([10, 7 * (5_000 + 10)]);
+      expect(others.latencyMs).toEqual(totals.latencyMs);
+      expect(added([...told.groups, others])).toEqual(plain(totals));
+      expect({ series, totals }).toEqual({ series: whole.series, totals: whole.totals });
+    }
+    expect((await usage(`${range}&group=model`)).others).toBeNull();
+  });
+
+  it('has percentiles for every span of every name', async () => {
+    const row = { user: 1, key: 1, account: 0, closing: 'completed', requests: 3 } as const;
+    await write([
+      { ...row, model: 'fast', slot: 0, figure: 9, ms: 5 },
+      { ...row, model: 'slow', slot: 0, figure: 1, ms: 6_000 },
+      { ...row, model: 'fast', slot: 96, figure: 9, ms: 50 },
+    ]);
+    const times = async () => {
+      const query = `from=${START}&to=${START + 2 * DAY}&group=model&granularity=day`;
+      const { groups, series } = await usage(query);
+      const bucket = ({ latencyMs }: Totals) => bucketOf(latencyMs.p50 ?? -1);
+      return [...groups.map(({ points }) => points.map(bucket)), series.map(bucket)];
+    };
+    const expected = [[5, bucketOf(50)], [bucketOf(6_000)], [5, bucketOf(50)]];
+    expect(await times()).toEqual(expected);
+    await sumUsage(env.DB, START + 3 * DAY);
+    expect(await times()).toEqual(expected);
   });
 
   it('is cut into the viewer’s days, which begin at a quarter of an hour', async () => {
@@ -245,6 +327,7 @@ describe('the summary', () => {
       days.map((day) => ({ ...row, ...others, slot: ((60 - day) * DAY) / SLOT_MS })),
       today - 60 * DAY,
     );
+    await sumUsage(env.DB, today - 2 * DAY);
     await write([{ ...row, ...others, closing: 'void', user: 2, slot: 0 }], today);
     const told = await read<Summary>(await admin.call('GET', '/admin/summary?range=month'));
     const { day, week, month } = told.spans;
@@ -275,115 +358,5 @@ describe('the summary', () => {
     expect(told.usage.granularity).toBe('hour');
     expect(told.usage.totals).toMatchObject({ requests: 0, latencyMs: { p50: null } });
     expect([told.models, told.users]).toEqual([[], []]);
-  });
-});
-
-describe('the search of the log', () => {
-  interface Page {
-    readonly items: readonly LoggedRequest[];
-    readonly next: string | null;
-  }
-
-  const NOW = Date.now();
-
-  /** Lines a second apart, the last one now. */
-  async function log(count: number): Promise<void> {
-    const rows = Array.from({ length: count }, (_, n) => {
-      const at = NOW - (count - 1 - n) * 1_000;
-      const bytes = new Uint8Array(ID_RANDOM_BYTES);
-      new DataView(bytes.buffer).setUint32(6, n);
-      return [newId('request', at, bytes), at, n];
-    });
-    await env.DB.prepare(
-      `INSERT INTO requests SELECT value ->> 0, value ->> 1, ?2, ?3 , ?4,
-        CASE (value ->> 2) % 3 WHEN 0 THEN '=m' ELSE 'n' END, NULL, NULL, 'completed', 'reported',
-        200 + (value ->> 2) % 2, 1, 0, 0, 0, 1, 0, value ->> 2, 1, NULL, 5, '[]', '[]',
-        's' || (value ->> 2), NULL, NULL, NULL FROM json_each(?1)`,
-    )
-      .bind(JSON.stringify(rows), idOf('wallet', 1), idOf('user', 1), idOf('key', 1))
-      .run();
-  }
-
-  async function search(query: string): Promise<Page> {
-    return read<Page>(await admin.call('GET', `/admin/requests?${query}`));
-  }
-
-  it('finds the newest first within a range, in pages without gap or repeat', async () => {
-    await log(25);
-    expect((await search('')).items.map(({ costNanos }) => costNanos)).toEqual(
-      Array.from({ length: 25 }, (_, n) => 24 - n),
-    );
-    const range = `from=${NOW - 9_000}&to=${NOW - 4_000}`;
-    expect((await search(range)).items.map(({ costNanos }) => costNanos)).toEqual([
-      19, 18, 17, 16, 15,
-    ]);
-    const seen: number[] = [];
-    let cursor: string | null = null;
-    do {
-      const page: Page = await search(`limit=4${cursor === null ? '' : `&cursor=${cursor}`}`);
-      seen.push(...page.items.map(({ costNanos }) => costNanos));
-      cursor = page.next;
-    } while (cursor !== null);
-    expect(seen).toEqual(Array.from({ length: 25 }, (_, n) => 24 - n));
-  });
-
-  it('filters by everything that a line says', async () => {
-    await log(12);
-    expect((await search('model=%3Dm')).items).toHaveLength(4);
-    expect((await search('model=%25')).items).toHaveLength(0);
-    expect((await search('status=201')).items).toHaveLength(6);
-    expect((await search('session=s7')).items).toHaveLength(1);
-    expect((await search(`keyId=${idOf('key', 2)}`)).items).toHaveLength(0);
-    expect((await search(`userId=${idOf('user', 1)}&closing=void`)).items).toHaveLength(0);
-    expect((await search(`accountId=${idOf('account', 1)}`)).items).toHaveLength(0);
-  });
-
-  it('looks at a bounded number of lines a call, and says where it stopped', async () => {
-    await log(10_050);
-    const first = await search('session=s7');
-    expect(first.items).toEqual([]);
-    expect(first.next).not.toBeNull();
-    const second = await search(`session=s7&cursor=${first.next}`);
-    expect(second.items).toHaveLength(1);
-    expect(second.next).toBeNull();
-    const file = await admin.call('GET', '/admin/requests?session=s7&format=csv');
-    expect((await file.text()).split('\r\n')).toHaveLength(3);
-    expect(file.headers.get('x-next-cursor')).toBeNull();
-    const long = await admin.call('GET', '/admin/requests?format=csv');
-    expect((await long.text()).split('\r\n')).toHaveLength(10_002);
-    expect(long.headers.get('x-next-cursor')).toMatch(/^req_/);
-  });
-
-  it('writes no formula into a file', async () => {
-    await log(1);
-    const file = await admin.call('GET', '/admin/requests?format=csv');
-    expect(await file.text()).toContain(",'=m,");
-  });
-
-  it.each([
-    'from=5&to=5',
-    `from=${NOW - 40 * DAY}`,
-    'cursor=x',
-    'status=1',
-    'order=cost',
-    'model=',
-  ])('refuses to answer %s', async (query) => {
-    const answer = await admin.call('GET', `/admin/requests?${query}`);
-    expect([answer.status, await codeOf(answer)]).toEqual([400, 'not-valid']);
-  });
-
-  it('is for staff and for tokens with the scope', async () => {
-    const [user, viewer] = [await newPerson(), await newPerson({ role: 'viewer' })];
-    const token = withBearer(await newServiceToken(['read:requests']));
-    const other = withBearer(await newServiceToken(['read:usage']));
-    expect((await call('GET', '/admin/requests')).status).toBe(401);
-    expect((await user.call('GET', '/admin/requests')).status).toBe(403);
-    expect((await viewer.call('GET', '/admin/requests')).status).toBe(200);
-    expect((await token('GET', '/admin/requests')).status).toBe(200);
-    expect((await other('GET', '/admin/requests')).status).toBe(403);
-    const id = idOf('request', 1);
-    expect((await user.call('GET', `/admin/requests/${id}`)).status).toBe(403);
-    const body = { userId: idOf('user', 1) };
-    expect((await token('POST', `/admin/requests/${id}/stop`, { body })).status).toBe(403);
   });
 });

@@ -2,7 +2,7 @@
 // the last active admin stays one.
 
 import { commit } from '../commit';
-import type { Endpoint } from '../contract/endpoint';
+import type { Endpoint, Role } from '../contract/endpoint';
 import type { User } from '../contract/users';
 import { users } from '../contract/users';
 import { hashed } from '../passwords';
@@ -12,11 +12,14 @@ import type { Acting, Outcome, Route, Visit } from '../visit';
 import { on } from '../visit';
 import type { RelayError } from '../../domain/errors';
 import { ID_RANDOM_BYTES, isId, newId } from '../../domain/ids';
+import type { LimitSet } from '../../domain/limits/limit-set';
 import { regionOfContinent } from '../../domain/region';
 import type { Result } from '../../domain/result';
 import { fail, ok } from '../../domain/result';
 import { causeOf } from '../../observe/log';
 import { randomBytes } from '../../platform/random';
+import type { Database } from '../../store/db';
+import { bothHold } from '../../store/db';
 import { pushWallet } from '../../store/outbox';
 import type { ManagedUser, UserChange } from '../../store/user-changes';
 import {
@@ -27,6 +30,7 @@ import {
   findUser,
   limitWallet,
   listUsers,
+  userIsStill,
 } from '../../store/user-changes';
 import { putUser } from '../../store/users';
 import { addWallet } from '../../store/wallets';
@@ -107,15 +111,19 @@ async function change(visit: Visit<typeof users.change>): Promise<Outcome<typeof
   const { walletLimits, ...rest } = visit.body;
   const refusal = checkRole(visit, rest.role ?? before.role);
   if (refusal !== null) return refusal;
+  if (walletLimits?.budgets !== undefined) {
+    const why = 'budgets of a wallet are its user’s own to set and to lift; set them in `limits`';
+    return refused('not-valid', { fields: { 'walletLimits.budgets': why } });
+  }
   const set = given(rest);
-  const wallet = { ...before.wallet, limits: walletLimits ?? before.wallet.limits };
+  const wallet = { ...before.wallet, limits: walletLimitsOf(before, walletLimits) };
   const after = shown({ ...before, ...set, wallet });
   const losesAdmin = before.role === 'admin' && after.role !== 'admin';
   const { now } = visit;
   return unlessTaken(() =>
     commit(visit, {
       audit: { targetId: before.id, before: shown(before), after },
-      ...(losesAdmin ? notTheLast(before) : {}),
+      ...(losesAdmin ? notTheLast(before) : asRead(before)),
       parts: (db, when) => [
         ...changeUser(db, before.id, { change: set, now, when }),
         ...(walletLimits === undefined
@@ -126,6 +134,13 @@ async function change(visit: Visit<typeof users.change>): Promise<Outcome<typeof
       reply: { body: after },
     }),
   );
+}
+
+/** Those that an admin sets; the budgets among them are the user's (credits/own.ts) and stay. */
+function walletLimitsOf({ wallet }: ManagedUser, limits: LimitSet | undefined): LimitSet {
+  const { budgets } = wallet.limits;
+  if (limits === undefined) return wallet.limits;
+  return budgets === undefined ? limits : { ...limits, budgets };
 }
 
 async function move(
@@ -139,7 +154,7 @@ async function move(
   const { now } = visit;
   return commit(visit, {
     audit: { targetId: before.id, before: shown(before), after },
-    ...(status === 'suspended' ? notTheLast(before) : {}),
+    ...(status === 'suspended' ? notTheLast(before) : asRead(before)),
     parts: (db, when) => [
       ...changeUser(db, before.id, { change: { status }, now, when }),
       ...(status === 'suspended' ? [endLogins(db, before.id, { now, when, by: 'suspended' })] : []),
@@ -154,18 +169,20 @@ async function setPassword(
 ): Promise<Outcome<typeof users.password>> {
   const found = await changeable(visit);
   if (!found.ok) return found;
-  const { id } = found.value;
+  const before = found.value;
+  const { id } = before;
   const hash = await hashed(visit, visit.body.password);
   if (!hash.ok) return hash;
   const password = hash.value;
   const { now } = visit;
   return commit(visit, {
     audit: { targetId: id },
+    ...asRead(before),
     parts: (db, when) => [
       ...changeUser(db, id, { change: { password }, now, when }),
       endLogins(db, id, { now, when, by: 'password' }),
     ],
-    push: { wallets: [found.value.wallet.id] },
+    push: { wallets: [before.wallet.id] },
     reply: { body: undefined },
   });
 }
@@ -199,19 +216,34 @@ async function remove(visit: Acting<typeof users.delete>): Promise<Outcome<typeo
   });
 }
 
-/** An admin may go only while there is another. */
-function notTheLast({ id, role }: ManagedUser) {
+type Holding = Pick<ManagedUser, 'id' | 'role'>;
+
+/** What was decided by somebody's role is done only while it is that, and never to the deleted. */
+function asRead(before: Holding) {
   return {
-    ...(role === 'admin'
-      ? { only: (db: Parameters<typeof anotherAdmin>[0]) => anotherAdmin(db, id) }
-      : {}),
-    otherwise: { code: 'last-admin' } as const,
-  };
+    only: (db: Database) => userIsStill(db, before),
+    otherwise: {
+      kind: 'conflict',
+      what: 'Somebody else changed this user meanwhile. Look again.',
+    },
+  } as const;
 }
 
-/** Only an admin in person makes or changes admins: no token raises itself, or takes a login. */
-function checkRole({ actor }: Pick<Visit<typeof users.create>, 'actor'>, role: string) {
-  return role === 'admin' && actor.kind !== 'person' ? refused('beyond-own-rights') : null;
+/** An admin may go only while there is another. */
+function notTheLast(before: Holding) {
+  if (before.role !== 'admin') return asRead(before);
+  return {
+    only: (db: Database) => bothHold(userIsStill(db, before), anotherAdmin(db, before.id)),
+    otherwise: { code: 'last-admin' },
+  } as const;
+}
+
+/**
+ * Only an admin in person makes or changes those who see everything, admins and viewers: a token
+ * with one scope would else make itself a login that opens all others.
+ */
+function checkRole({ actor }: Pick<Visit<typeof users.create>, 'actor'>, role: Role) {
+  return actor.kind !== 'person' && role !== 'user' ? refused('beyond-own-rights') : null;
 }
 
 /** Somebody whom this actor may change. */

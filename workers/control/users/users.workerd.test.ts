@@ -1,7 +1,7 @@
 // People through the admins' routes, with real Ledger objects behind them.
 
 import { env } from 'cloudflare:workers';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Somebody } from '../../../tests/workerd/control-world';
 import {
   codeOf,
@@ -11,6 +11,7 @@ import {
   read,
   withBearer,
 } from '../../../tests/workerd/control-world';
+import { beforeNextBatch } from '../../../tests/workerd/meanwhile';
 import { parseKey } from '../../domain/keys/format';
 import { HOUR_MS } from '../../domain/time';
 import { scheduled } from '../../jobs';
@@ -29,6 +30,10 @@ interface User {
 }
 
 const admin = async (): Promise<Somebody> => newPerson({ role: 'admin' });
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 async function opens(key: string): Promise<string> {
   const parts = parseKey(key);
@@ -130,6 +135,25 @@ describe('a user', () => {
     expect(await row()).toEqual({ email: `deleted:${somebody.userId}`, name: 'Deleted' });
   });
 
+  it.each([
+    ['POST', '/activate', undefined],
+    ['PATCH', '', { name: 'Back', role: 'user' }],
+    ['POST', '/suspend', undefined],
+    ['POST', '/password', { password: 'a password of ten' }],
+  ])('that was deleted meanwhile does not come back by %s %s', async (method, end, body) => {
+    const { call } = await admin();
+    const { userId } = await newPerson();
+    const path = `/admin/users/${userId}`;
+    beforeNextBatch(() => call('DELETE', path));
+    const late = await call(method, `${path}${end}`, body === undefined ? {} : { body });
+    expect([late.status, await codeOf(late)]).toEqual([409, 'conflict']);
+    expect((await call('GET', path)).status).toBe(404);
+    const row = await env.DB.prepare('SELECT status, name FROM users WHERE id = ?')
+      .bind(userId)
+      .first();
+    expect(row).toEqual({ status: 'deleted', name: 'N' });
+  });
+
   it('with a new password set by an admin has no login left', async () => {
     const [{ call }, somebody] = await Promise.all([admin(), newPerson()]);
     const body = { password: 'another password' };
@@ -161,14 +185,28 @@ describe('the last admin', () => {
 });
 
 describe('a service token', () => {
-  it('manages users, but makes no admin and takes over none', async () => {
-    const boss = await admin();
+  it('takes over nobody who becomes an admin meanwhile', async () => {
+    const { call } = await admin();
+    const { userId } = await newPerson();
+    const program = withBearer(await newServiceToken(['write:users']));
+    const path = `/admin/users/${userId}`;
+    beforeNextBatch(() => call('PATCH', path, { body: { role: 'admin' } }));
+    const late = await program('POST', `${path}/password`, { body: { password: '0123456789' } });
+    expect([late.status, await codeOf(late)]).toEqual([409, 'conflict']);
+  });
+
+  it('manages users, but makes nobody who sees everything, and takes over none', async () => {
+    const [boss, viewer] = [await admin(), await newPerson({ role: 'viewer' })];
+    const user = await newPerson();
     const service = withBearer(await newServiceToken(['write:users']));
     const body = { email: 'by-token@example.com', name: 'n' };
     await read(await service('POST', '/admin/users', { body }), 201);
     const path = `/admin/users/${boss.userId}`;
     const tries: readonly (readonly [string, string, unknown])[] = [
       ['POST', '/admin/users', { email: 'boss2@example.com', name: 'n', role: 'admin' }],
+      ['POST', '/admin/users', { email: 'eyes@example.com', name: 'n', role: 'viewer' }],
+      ['PATCH', `/admin/users/${user.userId}`, { role: 'viewer' }],
+      ['POST', `/admin/users/${viewer.userId}/password`, { password: 'now it is mine' }],
       ['PATCH', path, { email: 'mine@example.com' }],
       ['POST', `${path}/password`, { password: 'now it is mine' }],
       ['POST', `${path}/suspend`, undefined],

@@ -262,7 +262,7 @@ describe('a request that names no model', () => {
 
   it('asks nothing of the models of its key when it is free; one that names a model does', () => {
     const limited = facts({ models: { allow: ['dear'] } });
-    const nothing = { likelyInputNanos: 0, hold: null };
+    const nothing = { likelyInputNanos: 0, ties: {}, hold: null };
     expect(decideAdmit(call({ model: null }), limited)).toEqual({
       ok: true,
       value: { model: null, price: null, ...nothing },

@@ -45,7 +45,7 @@ function factsOf(balanceNanos: Nanos, differs: Partial<WalletState> = {}): Admit
 /** A wallet in which one request like `call()` runs. */
 function busyFacts(balanceNanos: Nanos): AdmitFacts {
   const facts = factsOf(balanceNanos);
-  const admission = { model: MODEL, price: PRICE, likelyInputNanos: LIKELY_INPUT_NANOS };
+  const admission = { model: MODEL, price: PRICE, likelyInputNanos: LIKELY_INPUT_NANOS, ties: {} };
   const opened = openedOf(call(), { ...facts, admission });
   if (opened === null) throw new Error('not opened');
   foldOpened(facts.state, openRow(opened, { seq: 1, now: NOW, hold: HOLD }));
@@ -54,7 +54,7 @@ function busyFacts(balanceNanos: Nanos): AdmitFacts {
 
 describe('decideAdmit', () => {
   it('admits with the row in force, the likely input and the hold', () => {
-    const priced = { model: MODEL, price: PRICE, likelyInputNanos: LIKELY_INPUT_NANOS };
+    const priced = { model: MODEL, price: PRICE, likelyInputNanos: LIKELY_INPUT_NANOS, ties: {} };
     const rich = factsOf(nanos(HOLD_NANOS * 10));
     expect(decideAdmit(call(), rich)).toEqual({ ok: true, value: { ...priced, hold: HOLD } });
   });
@@ -80,6 +80,7 @@ describe('decideAdmit', () => {
         model: 'gpt-9',
         price: row,
         likelyInputNanos: LIKELY_INPUT_NANOS,
+        ties: {},
         hold: HOLD,
       },
     });

@@ -2,6 +2,7 @@
 // function of what is stored; the object loads, calls and stores.
 
 import type { RelayError } from '../errors';
+import type { AccountId } from '../ids';
 import type { Nanos } from '../money';
 import { addNanos, subtractNanos, ZERO_NANOS } from '../money';
 import type { Catalogue, PriceRow } from '../pricing/catalogue';
@@ -19,8 +20,10 @@ import { checkKey } from './decide';
 import type { Bounds, Hold, HoldDecision } from './hold';
 import { boundsOf, decideHold, holdTotal, isLargeHold, leastHold } from './hold';
 import { availableWithin, limitFactsOf, scopedCallOf } from './limited';
-import type { RowHold } from './row';
+import type { RowHold, Ties } from './row';
 import type { WalletState } from './state';
+import { holderOf, usesToNote } from './things';
+import { warmFor } from './warm';
 
 /** What a request that may run is priced with, and what is held for it. */
 export interface Admission {
@@ -30,6 +33,7 @@ export interface Admission {
   readonly likelyInputNanos: Nanos;
   /** null for class `free`, which costs nothing. */
   readonly hold: RowHold | null;
+  readonly ties: Ties;
 }
 
 export interface AdmitFacts {
@@ -51,9 +55,8 @@ export function decideAdmit(call: AdmitCall, known: AdmitFacts): Result<Admissio
     if (price === null) return fail({ kind: 'unknown-model', model });
     fallbacks.push(price);
   }
-  // Nothing that a provider holds is recorded for any wallet, so every such id is another's.
-  const [held] = call.heldIds;
-  if (held !== undefined) return fail({ kind: 'held-elsewhere', field: held.field });
+  const holder = holderOf(known.state.things, call.heldIds, known.now);
+  if (!holder.ok) return holder;
   if (call.model === null && call.class === 'metered') {
     // Without a model there is no price, no row and so nobody who pays.
     return fail({ kind: 'bad-request', message: 'model: Field required' });
@@ -62,8 +65,25 @@ export function decideAdmit(call: AdmitCall, known: AdmitFacts): Result<Admissio
   if (price === null && call.model !== null) {
     return fail({ kind: 'unknown-model', model: call.model });
   }
-  if (price === null || call.class === 'free') return admitFree(call, known, price);
-  return admitMetered(call, { ...known, price, fallbacks });
+  const ties = tiesOf(call, known, { owner: holder.value, model: price?.model ?? null });
+  if (price === null || call.class === 'free') return admitFree(call, known, { price, ties });
+  return admitMetered(call, { ...known, price, fallbacks, ties });
+}
+
+/** The accounts that the request has to do with. */
+function tiesOf(
+  call: AdmitCall,
+  { state, now }: AdmitFacts,
+  { owner, model }: { readonly owner: AccountId | null; readonly model: string | null },
+): Ties {
+  const { conversation: tag, heldIds } = call;
+  const warm = tag === null || model === null ? null : warmFor(state.warm, { tag, model }, now);
+  const usedIds = usesToNote(state.things, heldIds, now);
+  return {
+    ...(owner === null ? {} : { owner }),
+    ...(usedIds.length === 0 ? {} : { usedIds }),
+    ...(warm === null ? {} : { warm }),
+  };
 }
 
 /** A life that began with the first use may be over. */
@@ -77,11 +97,11 @@ function checkLife({ copies: { key }, state, now }: AdmitFacts): RelayError | nu
 function admitFree(
   call: AdmitCall,
   { copies: { key } }: AdmitFacts,
-  price: PriceRow | null,
+  known: Pick<Admission, 'price' | 'ties'>,
 ): Result<Admission, RelayError> {
-  const model = price?.model ?? null;
+  const model = known.price?.model ?? null;
   const refusal = checkScope(key.limits ?? {}, scopedCallOf(call, model === null ? [] : [model]));
-  return refusal === null ? ok({ ...FREE, model, price }) : fail(refusal);
+  return refusal === null ? ok({ ...FREE, model, ...known }) : fail(refusal);
 }
 
 const FREE = { likelyInputNanos: ZERO_NANOS, hold: null } as const;
@@ -93,10 +113,11 @@ function priceOf(model: string, { catalogue, now }: AdmitFacts): PriceRow | null
 interface MeteredFacts extends AdmitFacts {
   readonly price: PriceRow;
   readonly fallbacks: readonly PriceRow[];
+  readonly ties: Ties;
 }
 
 function admitMetered(call: AdmitCall, known: MeteredFacts): Result<Admission, RelayError> {
-  const { price, fallbacks, state, now, copies } = known;
+  const { price, fallbacks, state, now, copies, ties } = known;
   const { model } = price;
   const { sizes, asked = null, conversation: tag } = call;
   const conversation = tag === null ? null : recall(state.conversations, { tag, model });
@@ -122,7 +143,7 @@ function admitMetered(call: AdmitCall, known: MeteredFacts): Result<Admission, R
   const { hold } = capped;
   const besideNanos = subtractNanos(available, holdTotal(hold, ZERO_NANOS));
   const { likelyInputNanos } = bounds;
-  return ok({ model, price, likelyInputNanos, hold: rowHold(hold, bounds, besideNanos) });
+  return ok({ model, price, likelyInputNanos, ties, hold: rowHold(hold, bounds, besideNanos) });
 }
 
 function limitedCall(

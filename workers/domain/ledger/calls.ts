@@ -122,6 +122,22 @@ export interface Lease {
   readonly whenClientLeaves?: WhenClientLeaves;
   /** Of a request that names no model: which ones the key may use; absent: all. */
   readonly models?: ModelRules;
+  /** The account that holds what the body names (containers, files, …); absent: it names none. */
+  readonly owner?: AccountId;
+  /** Who answered this conversation last, while its prompt cache may be warm; absent: nobody. */
+  readonly warm?: WarmAccount;
+  /** Labels that key and user are bound to: of each, the account has one; absent: any account. */
+  readonly groups?: readonly (readonly string[])[];
+  /** A conversation that is warm may wait for its account; absent: up to 20 s. */
+  readonly waitsForCacheMs?: number;
+}
+
+export interface WarmAccount {
+  readonly accountId: AccountId;
+  /** Unix ms. */
+  readonly until: number;
+  /** How much of the last prompt is cached; 0: moving costs nothing. Absent: not known. */
+  readonly cachedTokens?: number;
 }
 
 /** What the Worker needs to know of a hold (ledger.md §4). */
@@ -170,6 +186,8 @@ export interface Attempt {
   /** `answered`, `refused`, `reset`, `timeout`, `redirect`, … */
   readonly outcome: string;
   readonly durationMs: number;
+  /** What it may have cost the account, and nobody paid; absent: nothing. */
+  readonly absorbedNanos?: Nanos;
 }
 
 /** Whole milliseconds since the Worker received the request. */
@@ -195,6 +213,14 @@ export interface SettleCall {
   readonly status: number | null;
   readonly attempts: readonly Attempt[];
   readonly timings: Timings;
+  /** Ids of what the account now holds for this wallet; absent: none, or an older Worker. */
+  readonly heldIds?: readonly string[];
+  /** Of these the answer's own id: there are so many that they are kept apart. */
+  readonly messageId?: string;
+  /** Accounts with the same word share their prompt cache; absent: the account has its own. */
+  readonly cacheGroup?: string;
+  /** What the account is said to cost for it; absent: as much as the user pays. */
+  readonly accountNanos?: Nanos;
 }
 
 /** What stands in the row after the call: the first closing, at its best-known cost. */

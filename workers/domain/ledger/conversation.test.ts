@@ -271,7 +271,7 @@ function closedRow(differs: Differs): RequestRow {
   const owner = ownerOf(1);
   const call = admitCall(owner.keyId, idOf('request', 1), { conversation: tag });
   const price = findPrice(CATALOGUE, MODEL, NOW);
-  const admission = { model: MODEL, price, likelyInputNanos: nanos(1) };
+  const admission = { model: MODEL, price, likelyInputNanos: nanos(1), ties: {} };
   const facts = { admission, copies: copiesOf(owner), catalogue: CATALOGUE, now: NOW };
   const opened = openedOf(call, facts);
   if (opened === null) throw new Error('not opened');

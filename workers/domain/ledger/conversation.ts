@@ -152,15 +152,18 @@ export function promptTokensOf({ entries }: Usage): number {
   }, 0);
 }
 
-function forgetOldest(known: Map<string, KnownConversation>): void {
-  let oldest: KnownConversation | null = null;
+/** Forgets the one of which the row number is the lowest. */
+export function forgetOldest<T extends ConversationKey & { readonly seq: number }>(
+  known: Map<string, T>,
+): void {
+  let oldest: T | null = null;
   for (const conversation of known.values()) {
     if (oldest === null || conversation.seq < oldest.seq) oldest = conversation;
   }
   if (oldest !== null) known.delete(nameOf(oldest));
 }
 
-/** No model's name has a space in it. */
-function nameOf({ tag, model }: ConversationKey): string {
+/** What books find it by. No model's name has a space in it. */
+export function nameOf({ tag, model }: ConversationKey): string {
   return `${tag} ${model}`;
 }

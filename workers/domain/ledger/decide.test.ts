@@ -31,7 +31,7 @@ const COPIES = copiesOf(OWNER);
 const FACTS = { copies: COPIES, catalogue: CATALOGUE, now: NOW };
 
 function openedRow(): RequestRow {
-  const admission = { model: MODEL, price: PRICE, likelyInputNanos: LIKELY_INPUT_NANOS };
+  const admission = { model: MODEL, price: PRICE, likelyInputNanos: LIKELY_INPUT_NANOS, ties: {} };
   const opened = openedOf(admitCall(OWNER.keyId, REQUEST), { ...FACTS, admission });
   if (opened === null) throw new Error('not opened');
   return openRow(opened, { seq: 1, now: NOW, hold: HOLD });

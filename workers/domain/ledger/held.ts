@@ -96,10 +96,15 @@ export function rowAfterProgress(
 ): RequestRow | null {
   if (row.progress !== null && row.progress.n >= call.n) return null;
   const { inputNanos } = call;
-  const alive = { ...row, leaseUntil: now + LEASE_MS, progress: progressOf(call) };
+  const alive = { ...row, leaseUntil: leaseAfter(row, now), progress: progressOf(call) };
   if (row.hold === undefined || inputNanos === undefined) return alive;
   const parts = afterMessageStart(row.hold.parts, { inputNanos });
   return { ...alive, hold: { ...row.hold, parts } };
+}
+
+/** Never shorter than it was: behind a clock that went back, its alarm would come too late. */
+function leaseAfter({ leaseUntil }: RequestRow, now: number): number {
+  return Math.max(leaseUntil, now + LEASE_MS);
 }
 
 function progressOf({ n, costNanos, dispatched, usage, accountId }: ProgressCall): Progress {
@@ -150,6 +155,6 @@ export function decideExtend(
   if (!isMore) return { answer: { state: 'stop', closing: 'cut-by-limit' }, row: null };
   const { heldOutputTokensUpTo } = decision.hold;
   const answer = { state: 'held', heldOutputTokensUpTo } as const;
-  const leaseUntil = now + LEASE_MS;
+  const leaseUntil = leaseAfter(row, now);
   return { answer, row: { ...row, leaseUntil, hold: { ...hold, parts: decision.hold } } };
 }

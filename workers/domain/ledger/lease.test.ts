@@ -19,7 +19,7 @@ import { answerOf, closedOf, freeLease, leaseOf, openedOf, openRow, strangerRow 
 const OWNER = ownerOf(1);
 const REQUEST = idOf('request', 1);
 const FACTS = {
-  admission: { model: MODEL, price: PRICE, likelyInputNanos: LIKELY_INPUT_NANOS },
+  admission: { model: MODEL, price: PRICE, likelyInputNanos: LIKELY_INPUT_NANOS, ties: {} },
   copies: copiesOf(OWNER),
   catalogue: CATALOGUE,
   now: NOW,
@@ -112,6 +112,7 @@ describe('the row of an unknown request', () => {
   it('takes the details of the settle', () => {
     const { closing, usage, model, accountId, status, attempts, timings } = call;
     const details = { closing, usage, model, accountId, status, attempts, timings };
-    expect(closedOf(call)).toEqual(details);
+    const row = strangerRow(call, { seq: 5, now: NOW });
+    expect(closedOf(call, row)).toEqual(details);
   });
 });

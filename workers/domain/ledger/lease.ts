@@ -2,15 +2,18 @@
 // lease that the row stands for, the answer to a settle. It decides nothing; see decide.ts.
 
 import type { WalletId } from '../ids';
+import type { Nanos } from '../money';
 import { ZERO_NANOS } from '../money';
 import type { Catalogue } from '../pricing/catalogue';
+import { rewriteCost } from '../pricing/move-cost';
 import type { Usage } from '../usage/tokens';
 import type { Admission } from './admission';
 import type { AdmitCall, Lease, SettleAnswer, SettleCall } from './calls';
 import type { Copies } from './decide';
 import { LEASE_MS } from './decide';
 import { leaseHoldOf } from './held';
-import type { Closed, Opened, RequestRow, RowHold } from './row';
+import type { Closed, Opened, RequestRow, RowHold, Ties } from './row';
+import { keptIds } from './things';
 
 export interface OpeningFacts {
   readonly admission: Omit<Admission, 'hold'>;
@@ -22,13 +25,13 @@ export interface OpeningFacts {
 
 /** What a metered request writes down; null for a free one, which has no row. */
 export function openedOf(call: AdmitCall, facts: OpeningFacts): Opened | null {
-  const { model, price, likelyInputNanos } = facts.admission;
+  const { model, price, likelyInputNanos, ties } = facts.admission;
   if (call.class === 'free' || model === null || price === null) return null;
   const { requestId, keyId, sizes, conversation, tags } = call;
   const userId = facts.copies.user.id;
   const pricesVersion = facts.catalogue.version;
   const priced = { model, price, pricesVersion, likelyInputNanos };
-  return { requestId, keyId, userId, ...priced, sizes, conversation, tags };
+  return { requestId, keyId, userId, ...priced, sizes, conversation, tags, ...ties };
 }
 
 /** The lease of a request without a row. */
@@ -46,7 +49,26 @@ export function freeLease(call: AdmitCall, facts: OpeningFacts): Lease {
     admittedAt: facts.now,
     likelyInputNanos: ZERO_NANOS,
     ...(models === undefined ? {} : { models }),
+    ...tiedTo(facts.admission.ties),
+    ...placesOf(facts.copies),
   };
+}
+
+/** What the labels and settings in force say of where a request may go, for its lease. */
+export function placesOf({ key, user, wallet }: Copies): Pick<Lease, 'groups' | 'waitsForCacheMs'> {
+  const groups = [key, user, wallet].flatMap(({ limits }) =>
+    limits?.groups === undefined ? [] : [limits.groups],
+  );
+  const waitsForCacheMs = key.limits?.waitsForCacheMs;
+  return {
+    ...(groups.length === 0 ? {} : { groups }),
+    ...(waitsForCacheMs === undefined ? {} : { waitsForCacheMs }),
+  };
+}
+
+/** What the Worker is told of the accounts that a request has to do with. */
+function tiedTo({ owner, warm }: Ties): Pick<Lease, 'owner' | 'warm'> {
+  return { ...(owner === undefined ? {} : { owner }), ...(warm === undefined ? {} : { warm }) };
 }
 
 interface Place {
@@ -89,13 +111,41 @@ export function leaseOf(row: RequestRow, opened: Opened, walletId: WalletId): Le
     admittedAt: row.admittedAt,
     likelyInputNanos,
     ...(row.hold === undefined ? {} : { hold: leaseHoldOf(row.hold) }),
+    ...tiedTo(opened),
   };
 }
 
-/** The details that a settle brings. */
-export function closedOf(call: SettleCall): Closed {
+/** The details that a settle brings, and what follows from them for its row. */
+export function closedOf(call: SettleCall, row: Pick<RequestRow, 'opened' | 'admittedAt'>): Closed {
   const { closing, usage, model, accountId, status, attempts, timings } = call;
-  return { closing, usage, model, accountId, status, attempts, timings };
+  const { cacheGroup, accountNanos } = call;
+  const movedNanos = movedOf(call, row);
+  return {
+    closing,
+    usage,
+    model,
+    accountId,
+    status,
+    attempts,
+    timings,
+    ...keptIds(call),
+    ...(cacheGroup === undefined ? {} : { cacheGroup }),
+    ...(accountNanos === undefined ? {} : { accountNanos }),
+    ...(movedNanos === ZERO_NANOS ? {} : { movedNanos }),
+  };
+}
+
+/** What it cost that another account, without that one's cache, answered a warm conversation. */
+function movedOf(
+  { accountId, cacheGroup, usage }: SettleCall,
+  { opened, admittedAt: at }: Pick<RequestRow, 'opened' | 'admittedAt'>,
+): Nanos {
+  const warm = opened?.warm;
+  if (opened === null || warm === undefined || accountId === null) return ZERO_NANOS;
+  const isSame = accountId === warm.accountId;
+  const isShared = cacheGroup !== undefined && cacheGroup === warm.cacheGroup;
+  if (isSame || isShared) return ZERO_NANOS;
+  return rewriteCost(usage, { asked: opened.price, cachedTokens: warm.cachedTokens ?? 0, at });
 }
 
 /** The details of a row that the alarm closes: what its last sign of life told; null: none did. */

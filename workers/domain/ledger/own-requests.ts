@@ -36,7 +36,8 @@ export function ownRequestDetailOf(
   row: RequestRow,
   corrections: readonly Entry[],
 ): OwnRequestDetail {
-  const { closed, hold, outcome, known, stoppedBy = null } = row;
+  const { closed, hold, outcome, known, opened, stoppedBy = null } = row;
+  const { movedNanos = ZERO_NANOS, accountNanos = null } = closed ?? {};
   return {
     ...ownRequestOf(row),
     opened: openedOf(row),
@@ -46,6 +47,9 @@ export function ownRequestDetailOf(
     corrections: corrections.map(({ at, amountNanos, reason }) => ({ at, amountNanos, reason })),
     hold: hold === undefined ? null : holdOf(hold),
     overrunNanos: known === null ? ZERO_NANOS : overrunOfRow(row, known.costNanos),
+    movedNanos,
+    movedFrom: movedNanos > 0 ? (opened?.warm?.accountId ?? null) : null,
+    accountNanos,
     stoppedBy,
   };
 }

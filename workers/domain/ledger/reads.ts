@@ -204,6 +204,12 @@ export interface OwnRequestDetail extends OwnRequest {
   } | null;
   /** What it cost above what was set aside. */
   readonly overrunNanos: Nanos;
+  /** Of the cost, what writing a cache again came to that another account had. */
+  readonly movedNanos: Nanos;
+  /** The account that had it; null: there was no move, or none that cost anything. */
+  readonly movedFrom: AccountId | null;
+  /** What the account is said to cost for it; null: as much as the user pays, or not known. */
+  readonly accountNanos: Nanos | null;
   /** Who asked that it be ended while it ran; null: nobody. */
   readonly stoppedBy: string | null;
 }

@@ -15,9 +15,20 @@ import type {
   Timings,
 } from './calls';
 import type { Hold } from './hold';
+import type { WarmCache } from './warm';
+
+/** What ties a request to an account; each is absent where nothing does. */
+export interface Ties {
+  /** Holds what the request names. */
+  readonly owner?: AccountId;
+  /** Of that, what was not used lately: its life begins again. */
+  readonly usedIds?: readonly string[];
+  /** Answered the conversation last. */
+  readonly warm?: WarmCache;
+}
 
 /** What admit wrote down: enough to answer the same lease again. */
-export interface Opened {
+export interface Opened extends Ties {
   readonly requestId: RequestId;
   readonly keyId: KeyId;
   readonly userId: UserId;
@@ -42,6 +53,13 @@ export interface Closed {
   readonly status: number | null;
   readonly attempts: readonly Attempt[];
   readonly timings: Timings | null;
+  /** As the settle named them, cut to what a row keeps. */
+  readonly heldIds?: readonly string[];
+  readonly messageId?: string;
+  readonly cacheGroup?: string;
+  readonly accountNanos?: Nanos;
+  /** Of the cost, what writing a cache again came to that another account had; absent: nothing. */
+  readonly movedNanos?: Nanos;
 }
 
 /** The money part of a closing. */

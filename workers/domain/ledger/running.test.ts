@@ -32,7 +32,7 @@ const STRANGER = strangerRow(settleCall({ ...REQUEST, keyId: OWNER.keyId }), { s
 const LATER = NOW + 5_000;
 
 function running(hold: Partial<RowHold> = {}): RequestRow {
-  const admission = { model: MODEL, price: PRICE, likelyInputNanos: LIKELY_INPUT_NANOS };
+  const admission = { model: MODEL, price: PRICE, likelyInputNanos: LIKELY_INPUT_NANOS, ties: {} };
   const facts = { admission, copies: copiesOf(OWNER), catalogue: CATALOGUE, now: NOW };
   const opened = openedOf(admitCall(OWNER.keyId, REQUEST.requestId), facts);
   if (opened === null) throw new Error('not opened');
@@ -74,6 +74,12 @@ describe('a sign of life', () => {
       leaseUntil: LATER + MINUTE_MS,
       progress: said,
     });
+  });
+
+  it('does not shorten the lease when the clock went back', () => {
+    const longer = { ...running(), leaseUntil: LATER + 2 * MINUTE_MS };
+    const after = rowAfterProgress(longer, progressCall(REQUEST, { n: 3 }), LATER);
+    expect(after).toMatchObject({ leaseUntil: LATER + 2 * MINUTE_MS });
   });
 
   it('puts the reported input in the place of its bound', () => {
@@ -163,7 +169,7 @@ describe('a wallet is wary for a day', () => {
     const counts = { ...NO_TOKENS, input, output };
     const usage: Usage = { entries: [{ model, counts, terms }], flags };
     const call = settleCall({ ...REQUEST, keyId: OWNER.keyId }, { usage });
-    return { ...row, known: { certainty, costNanos: nanos(1) }, closed: closedOf(call) };
+    return { ...row, known: { certainty, costNanos: nanos(1) }, closed: closedOf(call, row) };
   }
 
   it('after a request whose reported input cost more than its bound', () => {

@@ -31,6 +31,10 @@ import {
 import { heldBy, overrunOfRow, waryAfter } from './held';
 import { postingsOfEntry, postingsOfRow, sumOf } from './posting';
 import type { Correction, Entry, RequestRow } from './row';
+import type { KnownThings, ThingsJson } from './things';
+import { learnMade, learnUsed, noThings, thingsFromJson, thingsToJson } from './things';
+import type { WarmBook, WarmConversation } from './warm';
+import { learnWarm, warmFromJson, warmToJson } from './warm';
 
 export interface KeyTotals {
   usedNanos: Nanos;
@@ -54,6 +58,10 @@ export interface WalletState extends Counted {
   /** What they hold together. */
   heldNanos: Nanos;
   readonly conversations: KnownConversations;
+  /** Which account answered each conversation last. */
+  readonly warm: WarmBook;
+  /** Which account holds what. */
+  readonly things: KnownThings;
   /** Unix ms until which every text byte is held as a token; 0: never. */
   waryUntil: number;
   readonly keys: Map<KeyId, KeyTotals>;
@@ -77,6 +85,8 @@ export interface Checkpoint {
   /** Windows by holder. */
   readonly counters?: readonly (readonly [string, CountersJson])[];
   readonly book?: BudgetJson;
+  readonly warm?: readonly WarmConversation[];
+  readonly things?: ThingsJson;
 }
 
 type SavedTotals = Pick<KeyTotals, 'usedNanos' | 'requests'> & Partial<KeyTotals>;
@@ -91,6 +101,8 @@ export function emptyState(timeZone = 'UTC'): WalletState {
     openSeqs: new Map(),
     heldNanos: ZERO_NANOS,
     conversations: noConversations(),
+    warm: new Map(),
+    things: noThings(),
     waryUntil: 0,
     counters: new Map(),
     book: emptyBook(timeZone),
@@ -149,6 +161,8 @@ function stateOf(checkpoint: Checkpoint, stored: Stored): WalletState {
     lastSeq: checkpoint.seq,
     lastEntry: checkpoint.entry,
     conversations: fromJson(checkpoint.conversations),
+    warm: warmFromJson(checkpoint.warm),
+    things: thingsFromJson(checkpoint.things),
     waryUntil: checkpoint.waryUntil ?? 0,
     keys: new Map(checkpoint.keys.map(([id, totals]) => [id, { ...NOTHING_USED, ...totals }])),
     lastSeenAt,
@@ -185,6 +199,8 @@ export function checkpointOf(state: WalletState): Checkpoint {
     keys: [...state.keys].map(([id, totals]) => [id, { ...totals }] as const),
     lastSeenAt: state.lastSeenAt,
     conversations: toJson(state.conversations),
+    warm: warmToJson(state.warm),
+    things: thingsToJson(state.things),
     waryUntil: state.waryUntil,
     counters: countersForCheckpoint(state),
     book: bookToJson(state.book),
@@ -200,6 +216,7 @@ export function foldOpened(state: WalletState, row: RequestRow): void {
   const isNew = row.seq > state.lastSeq;
   countRow(state, row, { before: before ?? null, isNew });
   if (before === undefined && conversation !== null) take(state.conversations, conversation);
+  if (before === undefined) learnUsed(state.things, row);
   if (isNew) totalsOf(state, row.keyId).firstUsedAt ??= row.admittedAt;
   state.lastSeq = Math.max(state.lastSeq, row.seq);
   state.open.set(row.seq, row);
@@ -230,6 +247,8 @@ export function foldClosed(state: WalletState, row: RequestRow): void {
   if (was.isNew && row.opened !== null) totals.firstUsedAt ??= row.admittedAt;
   totals.requests += 1;
   state.closedSinceCheckpoint += 1;
+  // At waking it was never folded as open.
+  learnUsed(state.things, row);
   noteFigures(state, row, row.outcome.closedAt);
 }
 
@@ -246,6 +265,8 @@ function release(state: WalletState, seq: number): void {
 function noteFigures(state: WalletState, row: RequestRow, now: number): void {
   const conversation = conversationOfRow(row);
   if (conversation !== null) learn(state.conversations, conversation);
+  learnWarm(state.warm, row);
+  learnMade(state.things, row, now);
   state.waryUntil = Math.max(state.waryUntil, waryAfter(row, now) ?? 0);
 }
 

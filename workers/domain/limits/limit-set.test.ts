@@ -20,6 +20,8 @@ const FULL = {
   clients: ['claude-cli/*'],
   addresses: ['10.0.0.0/8', '2001:db8::/32', '203.0.113.9'],
   activation: { lifetimeMs: 86_400_000 },
+  groups: ['team-a', 'eu'],
+  waitsForCacheMs: 20_000,
 };
 
 function times(count: number, value: unknown): readonly unknown[] {
@@ -39,11 +41,12 @@ describe('checkLimitSet', () => {
   });
 
   it('takes for users and wallets what is not of keys alone', () => {
-    const { requests, tokens, cost, concurrency, budgets } = FULL;
-    const shared = { requests, tokens, cost, concurrency, budgets };
+    const { requests, tokens, cost, concurrency, budgets, groups } = FULL;
+    const shared = { requests, tokens, cost, concurrency, budgets, groups };
     expect(checkLimitSet(shared, 'user').ok).toBe(true);
     expect(checkLimitSet(shared, 'wallet').ok).toBe(true);
-    for (const name of ['models', 'protocols', 'clients', 'addresses', 'activation'] as const) {
+    const ofKeys = ['models', 'protocols', 'clients', 'addresses', 'activation'] as const;
+    for (const name of [...ofKeys, 'waitsForCacheMs'] as const) {
       expect(problemOf({ [name]: FULL[name] }, 'wallet')).toBe(
         `limits.${name}: is not a limit here`,
       );
@@ -56,6 +59,15 @@ describe('checkLimitSet', () => {
     [[], 'limits: must be an object'],
     ['{}', 'limits: must be an object'],
     [{ request: windows }, 'limits.request: is not a limit here'],
+    [{ groups: [] }, 'limits.groups: must be a list of 1 to 20; leave it out for no limit'],
+    [
+      { groups: times(21, 'a') },
+      'limits.groups: must be a list of 1 to 20; leave it out for no limit',
+    ],
+    [{ groups: ['a', ''] }, 'limits.groups[1]: must be a text of 1 to 64 characters'],
+    [{ groups: ['a'.repeat(65)] }, 'limits.groups[0]: must be a text of 1 to 64 characters'],
+    [{ waitsForCacheMs: -1 }, 'limits.waitsForCacheMs: must be a whole number from 0 to 20000'],
+    [{ waitsForCacheMs: 20_001 }, 'limits.waitsForCacheMs: must be a whole number from 0 to 20000'],
     [JSON.parse('{"__proto__":1}'), 'limits.__proto__: is not a limit here'],
     [{ constructor: 1 }, 'limits.constructor: is not a limit here'],
     [{ requests: undefined }, 'limits.requests: must be a list of 1 to 4'],

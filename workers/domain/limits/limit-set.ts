@@ -41,6 +41,8 @@ export interface LimitSet {
   /** Metered requests at once. */
   readonly concurrency?: number;
   readonly budgets?: readonly BudgetLimit[];
+  /** Labels of accounts: of each set that is there, the account that answers has one. */
+  readonly groups?: readonly string[];
   /** From here on: keys only. */
   readonly models?: ModelRules;
   readonly protocols?: readonly LimitedProtocol[];
@@ -50,16 +52,22 @@ export interface LimitSet {
   readonly addresses?: readonly string[];
   /** The key's life begins at its first use and lasts this long. */
   readonly activation?: { readonly lifetimeMs: number };
+  /** How long a turn may wait for the account that has its cache; absent: as long as may be. */
+  readonly waitsForCacheMs?: number;
 }
 
 /** Each is a counter of up to 1,000 buckets in the wallet's object. */
 const WINDOWS_MAX = 4;
 const BUDGETS_MAX = 16;
+const GROUPS_MAX = 20;
+const GROUP_CHARACTERS_MAX = 64;
 const PATTERNS_MAX = 64;
 const PATTERN_CHARACTERS_MAX = 128;
 const SPAN_MAX_MS = 24 * HOUR_MS;
 const CONCURRENCY_MAX = 10_000;
 const LIFETIME_MAX_MS = 10 * 366 * 24 * HOUR_MS;
+/** So long is what a turn waits for its account at most. */
+const WAIT_MAX_MS = 20 * SECOND_MS;
 const PERIODS: readonly BudgetPeriod[] = ['day', 'week', 'month', 'total'];
 
 /** Checks one value; answers what is wrong with it, beginning with where, or null. */
@@ -120,6 +128,7 @@ const SHARED: Readonly<Record<string, Check>> = {
       ['period', 'limitNanos'],
     ),
   ),
+  groups: list(GROUPS_MAX, text(GROUP_CHARACTERS_MAX)),
 };
 
 const OF_KEYS: Readonly<Record<string, Check>> = {
@@ -128,6 +137,7 @@ const OF_KEYS: Readonly<Record<string, Check>> = {
   clients: patterns,
   addresses: list(PATTERNS_MAX, addressRange),
   activation: fields({ lifetimeMs: whole(SECOND_MS, LIFETIME_MAX_MS) }, ['lifetimeMs']),
+  waitsForCacheMs: whole(0, WAIT_MAX_MS),
 };
 
 function fields(known: Readonly<Record<string, Check>>, needed: readonly string[] = []): Check {

@@ -9,6 +9,7 @@ const OWN: LimitSet = {
     { limit: 1_000, spanMs: 3_600_000 },
   ],
   concurrency: 5,
+  groups: ['eu', 'team'],
   budgets: [
     { period: 'day', limitNanos: nanos(10) },
     { period: 'month', limitNanos: nanos(100), family: 'opus' },
@@ -27,6 +28,8 @@ describe('what a key may be allowed', () => {
     { budgets: [{ period: 'month', limitNanos: nanos(1_000) }] },
     { budgets: [{ period: 'month', limitNanos: nanos(1_000), family: 'haiku' }] },
     { models: { allow: ['*'] } },
+    { groups: ['team'] },
+    { groups: ['team', 'eu'] },
   ])('may be %o', (wanted) => {
     expect(beyondRights(wanted, OWN)).toBeNull();
   });
@@ -44,6 +47,7 @@ describe('what a key may be allowed', () => {
       'limits.requests[1].limit',
     ],
     [{ concurrency: 6 }, 'limits.concurrency'],
+    [{ groups: ['eu', 'us'] }, 'limits.groups[1]'],
     [{ budgets: [{ period: 'day', limitNanos: nanos(11) }] }, 'limits.budgets[0].limitNanos'],
     [
       { budgets: [{ period: 'day', limitNanos: nanos(11), family: 'opus' }] },

@@ -21,7 +21,17 @@ export function beyondRights(
   if (concurrency !== undefined && own.concurrency !== undefined && concurrency > own.concurrency) {
     return { field: 'limits.concurrency', why: `may be at most ${own.concurrency}` };
   }
-  return beyondBudgets(wanted, own);
+  return beyondGroups(wanted, own) ?? beyondBudgets(wanted, own);
+}
+
+/** An owner who is bound to some accounts may bind a key to fewer of them, never to others. */
+function beyondGroups(wanted: LimitSet, own: LimitSet) {
+  const { groups: bound } = own;
+  if (bound === undefined) return null;
+  const index = (wanted.groups ?? []).findIndex((group) => !bound.includes(group));
+  return index < 0
+    ? null
+    : { field: `limits.groups[${index}]`, why: `may be ${bound.join(' or ')}` };
 }
 
 function beyondWindows(wanted: LimitSet, own: LimitSet, kind: WindowKind) {

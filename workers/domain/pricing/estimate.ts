@@ -72,8 +72,8 @@ export function newMedia(sizes: PromptSizes, last: LastPrompt): RequestSizes['me
   };
 }
 
-/** Tokens of text and media together; whole, rounded up. */
-function likelyTokens({ textBytes, media }: PromptSizes): number {
+/** Tokens that text and media of a prompt most likely come to; whole, rounded up. */
+export function likelyTokens({ textBytes, media }: PromptSizes): number {
   const textTokens = Math.ceil((textBytes * 10) / REQUEST_BYTES_PER_TEN_TOKENS);
   return textTokens + mediaTokens(media, LIKELY_MEDIA_TOKENS);
 }

@@ -8,10 +8,11 @@ const MODEL_CHARACTERS_MAX = 200;
 const NAME = /^[\x21-\x7e]+$/;
 
 /**
- * Platform spellings around a model id: Bedrock's `us.anthropic.` and `-v1:0`, Google Cloud's
- * `@20250929`, the dated ids' `-20250929`, and Claude Code's `[1m]`.
+ * Platform spellings around a model id: Bedrock's `us.anthropic.`, `-v1:0` and `-v1`, Google
+ * Cloud's `@20250929`, the dated ids' `-20250929`, and Claude Code's `[1m]`.
  */
-const PLATFORM_FORM = /^(?:(?:(?:us|eu|apac|global)\.)?anthropic\.)?(.*?)(?:-v[12]:0)?(?:\[1m\])?$/;
+const PLATFORM_FORM =
+  /^(?:(?:(?:us|us-gov|eu|jp|au|apac|global)\.)?anthropic\.)?(.*?)(?:-v1|-v[12]:0)?(?:\[1m\])?$/;
 const DATED = /^(.+)[-@]20[0-9]{6}$/;
 
 /** The catalogue's id for `raw` as a client or an answer wrote it; null: not known. */

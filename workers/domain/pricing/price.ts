@@ -34,13 +34,27 @@ interface PricedUsage {
 /** The cost of all entries together, each at its own model's price, rounded up once. */
 export function priceUsage(usage: Usage, context: PricingContext): PricedUsage {
   const flags = new Set(usage.flags);
-  let total: Picos = NO_PICOS;
-  for (const entry of pricedEntries(usage, context, flags)) {
-    total = addPicos(total, entryPicos(entry));
-  }
-  const cost = divideUp(total.numerator, total.denominator * PICOS_PER_NANO);
-  if (cost > BigInt(COST_NANOS_MAX)) flags.add('usage-absurd');
-  return { costNanos: nanos(Math.min(Number(cost), COST_NANOS_MAX)), flags: [...flags] };
+  const total = sumPicos(pricedEntries(usage, context, flags));
+  if (upToNano(total) > BigInt(COST_NANOS_MAX)) flags.add('usage-absurd');
+  return { costNanos: nanosOf(total), flags: [...flags] };
+}
+
+/** Rounded up to a whole nano-dollar, and cut to what a request can cost. */
+export function nanosOf(picos: Picos): Nanos {
+  return nanos(Math.min(Number(upToNano(picos)), COST_NANOS_MAX));
+}
+
+function upToNano({ numerator, denominator }: Picos): bigint {
+  return divideUp(numerator, denominator * PICOS_PER_NANO);
+}
+
+/** The same, exact and without a bound. */
+export function pricePicos(usage: Usage, context: PricingContext): Picos {
+  return sumPicos(pricedEntries(usage, context, new Set()));
+}
+
+function sumPicos(entries: readonly PricedEntry[]): Picos {
+  return entries.reduce((sum, entry) => addPicos(sum, entryPicos(entry)), NO_PICOS);
 }
 
 /** One entry with what it is priced by. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { newId } from '../ids';
 import type { SnapshotAccount } from '../snapshot';
+import { ACCOUNT_DEFAULTS } from '../snapshot';
 import { rankAccounts } from './rank';
 import { rank } from './rendezvous';
 
@@ -59,16 +60,12 @@ describe('rankAccounts', () => {
 
 function account(n: number, given: Partial<SnapshotAccount>): SnapshotAccount {
   return {
+    ...ACCOUNT_DEFAULTS,
     id: newId('account', n, new Uint8Array(10)),
     name: `account ${n}`,
     kind: 'anthropic',
     baseUrl: 'https://api.anthropic.com',
     credential: { keyVersion: '1', iv: '', ciphertext: '' },
-    status: 'active',
-    group: null,
-    weight: 1,
-    priority: 0,
-    models: null,
     ...given,
   };
 }

@@ -21,27 +21,41 @@ interface Weighted {
  * matter.
  */
 export function rank<T extends Weighted>(tag: string, accounts: readonly T[]): readonly T[] {
-  const scored = accounts
-    .filter((account) => account.weight > 0)
-    .map((account) => ({ account, score: account.weight / -Math.log(uniform(tag, account.id)) }))
-    .toSorted((a, b) => b.score - a.score || (a.account.id < b.account.id ? -1 : 1));
-  // A Map keeps the order of first insertion: groups by their best member.
+  const begun = mixed(EMPTY, `${tag}\n`);
+  const scored: { readonly account: T; readonly score: number }[] = [];
+  for (const account of accounts) {
+    const { id, weight } = account;
+    if (weight > 0) scored.push({ account, score: weight / -Math.log(uniform(begun, id)) });
+  }
+  scored.sort((a, b) => b.score - a.score || (a.account.id < b.account.id ? -1 : 1));
+  // Groups by their best member.
+  const runs: T[][] = [];
   const groups = new Map<string, T[]>();
   for (const { account } of scored) {
-    const name = account.group === null ? `own:${account.id}` : `group:${account.group}`;
-    const members = groups.get(name);
-    if (members === undefined) groups.set(name, [account]);
-    else members.push(account);
+    const { group } = account;
+    const members = group === null ? undefined : groups.get(group);
+    if (members !== undefined) {
+      members.push(account);
+      continue;
+    }
+    const run = [account];
+    runs.push(run);
+    if (group !== null) groups.set(group, run);
   }
-  return [...groups.values()].flat();
+  return runs.flat();
 }
 
-/** A number in (0, 1), exclusive at both ends, even over all pairs. */
-function uniform(tag: string, id: string): number {
-  // Two 32-bit lanes of MurmurHash3's mixing steps, crossed at the end.
-  let high = 0x9e3779b9;
-  let low = 0x85ebca6b;
-  const text = `${tag}\n${id}`;
+/** Two 32-bit lanes of MurmurHash3's mixing steps, crossed at the end. */
+interface Lanes {
+  readonly high: number;
+  readonly low: number;
+}
+
+const EMPTY: Lanes = { high: 0x9e3779b9, low: 0x85ebca6b };
+
+function mixed({ high: oldHigh, low: oldLow }: Lanes, text: string): Lanes {
+  let high = oldHigh;
+  let low = oldLow;
   for (let index = 0; index < text.length; index += 1) {
     const unit = text.charCodeAt(index);
     high = Math.imul(high ^ unit, 0xcc9e2d51);
@@ -49,8 +63,14 @@ function uniform(tag: string, id: string): number {
     low = Math.imul(low ^ unit, 0x1b873593);
     low = (low << 15) | (low >>> 17);
   }
-  high = finalize(high ^ Math.imul(low, 0xe6546b64));
-  low = finalize(low ^ high);
+  return { high, low };
+}
+
+/** A number in (0, 1), exclusive at both ends, even over all pairs of a beginning and an id. */
+function uniform(begun: Lanes, id: string): number {
+  const lanes = mixed(begun, id);
+  const high = finalize(lanes.high ^ Math.imul(lanes.low, 0xe6546b64));
+  const low = finalize(lanes.low ^ high);
   // 52 bits and a half: both ends stay out of reach, and the sum is exact.
   return (high * 2 ** 20 + (low >>> 12) + 0.5) / 2 ** 52;
 }

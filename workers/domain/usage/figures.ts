@@ -3,9 +3,9 @@
 
 import type { Closing } from '../ledger/calls';
 import type { Nanos } from '../money';
-import { addNanos, ZERO_NANOS } from '../money';
+import { addNanos, nanos, ZERO_NANOS } from '../money';
 import type { Histogram } from './histogram';
-import { addHistograms, emptyHistogram } from './histogram';
+import { sumHistograms } from './histogram';
 import type { TokenCounts } from './tokens';
 import { NO_TOKENS } from './tokens';
 
@@ -34,32 +34,48 @@ export const NO_FIGURES: Figures = {
 /** Closings that are no error: the answer was whole, or the client wanted no more of it. */
 export const FINE_CLOSINGS: readonly Closing[] = ['completed', 'client-left'];
 
-/** The times of nothing. */
-export function noTimes(): Times {
-  return { total: emptyHistogram(), firstByte: emptyHistogram() };
-}
-
 /** Both together. Throws RangeError when the cost leaves the safe integers. */
 export function addFigures(a: Figures, b: Figures): Figures {
   return {
     requests: a.requests + b.requests,
     errors: a.errors + b.errors,
-    counts: {
-      input: a.counts.input + b.counts.input,
-      cacheWrite5m: a.counts.cacheWrite5m + b.counts.cacheWrite5m,
-      cacheWrite1h: a.counts.cacheWrite1h + b.counts.cacheWrite1h,
-      cacheRead: a.counts.cacheRead + b.counts.cacheRead,
-      output: a.counts.output + b.counts.output,
-      webSearches: a.counts.webSearches + b.counts.webSearches,
-    },
+    counts: mapCounts(a.counts, (count, name) => count + b.counts[name]),
     costNanos: addNanos(a.costNanos, b.costNanos),
   };
 }
 
-/** Both together. */
-export function addTimes(a: Times, b: Times): Times {
+/** Each figure as `change` makes it. Throws RangeError when the cost is no safe integer. */
+export function mapFigures(
+  { requests, errors, counts, costNanos }: Figures,
+  change: (figure: number) => number,
+): Figures {
   return {
-    total: addHistograms(a.total, b.total),
-    firstByte: addHistograms(a.firstByte, b.firstByte),
+    requests: change(requests),
+    errors: change(errors),
+    counts: mapCounts(counts, change),
+    costNanos: nanos(change(costNanos)),
+  };
+}
+
+function mapCounts(
+  counts: TokenCounts,
+  change: (count: number, name: keyof TokenCounts) => number,
+): TokenCounts {
+  return {
+    input: change(counts.input, 'input'),
+    cacheWrite5m: change(counts.cacheWrite5m, 'cacheWrite5m'),
+    cacheWrite1h: change(counts.cacheWrite1h, 'cacheWrite1h'),
+    cacheRead: change(counts.cacheRead, 'cacheRead'),
+    output: change(counts.output, 'output'),
+    webSearches: change(counts.webSearches, 'webSearches'),
+  };
+}
+
+/** All together; null adds nothing. */
+export function sumTimes(parts: readonly (Times | null)[]): Times {
+  const known = parts.filter((times) => times !== null);
+  return {
+    total: sumHistograms(known.map(({ total }) => total)),
+    firstByte: sumHistograms(known.map(({ firstByte }) => firstByte)),
   };
 }

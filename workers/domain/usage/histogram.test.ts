@@ -7,7 +7,8 @@ import {
   emptyHistogram,
   HISTOGRAM_BUCKETS,
   histogramOf,
-  percentileMs,
+  percentilesMs,
+  sumHistograms,
 } from './histogram';
 
 const durations = fc.oneof(fc.nat(100), fc.nat(60_000), fc.nat(2 ** 22 - 1));
@@ -48,6 +49,7 @@ describe('a histogram', () => {
         const at = list.length === 0 ? 0 : cut % list.length;
         const whole = sum(list);
         expect(addHistograms(sum(list.slice(at)), sum(list.slice(0, at)))).toEqual(whole);
+        expect(sumHistograms(list.map((ms) => histogramOf(ms)))).toEqual(whole);
         expect(whole.reduce((total, count) => total + count, 0)).toBe(list.length);
         expect(JSON.parse(JSON.stringify(whole))).toEqual(whole);
       }),
@@ -70,14 +72,16 @@ describe('a percentile', () => {
         const sum = list.map((ms) => histogramOf(ms)).reduce(addHistograms);
         const sorted = list.toSorted((a, b) => a - b);
         const index = Math.max(0, Math.ceil((list.length * percent) / 100) - 1);
-        expect(bucketOf(percentileMs(sum, percent) ?? -1)).toBe(bucketOf(sorted[index] ?? -1));
+        const [found, same] = percentilesMs(sum, [percent, percent]);
+        expect(bucketOf(found ?? -1)).toBe(bucketOf(sorted[index] ?? -1));
+        expect(same).toBe(found);
       }),
     );
   });
 
   it('is none where nothing was counted or all was taken back', () => {
-    expect(percentileMs(emptyHistogram(), 50)).toBeNull();
-    expect(percentileMs(histogramOf(5, -1), 50)).toBeNull();
-    expect(percentileMs([], 99)).toBeNull();
+    expect(percentilesMs(emptyHistogram(), [50, 99])).toEqual([null, null]);
+    expect(percentilesMs(histogramOf(5, -1), [50])).toEqual([null]);
+    expect(percentilesMs([], [99])).toEqual([null]);
   });
 });

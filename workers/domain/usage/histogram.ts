@@ -28,6 +28,17 @@ export function addHistograms(a: Histogram, b: Histogram): Histogram {
   return Array.from({ length: HISTOGRAM_BUCKETS }, (_, index) => (a[index] ?? 0) + (b[index] ?? 0));
 }
 
+/** All together. */
+export function sumHistograms(histograms: readonly Histogram[]): Histogram {
+  const sum = [...emptyHistogram()];
+  for (const histogram of histograms) {
+    for (let bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket += 1) {
+      sum[bucket] = (sum[bucket] ?? 0) + (histogram[bucket] ?? 0);
+    }
+  }
+  return sum;
+}
+
 /** The bucket that counts `durationMs`; below zero counts as zero. */
 export function bucketOf(durationMs: number): number {
   const whole = Math.floor(Math.min(Math.max(durationMs, 0), LONGEST_MS));
@@ -46,22 +57,26 @@ export function bucketStartMs(bucket: number): number {
 }
 
 /**
- * The duration (ms) that `percent` of 100 do not pass, at most a quarter away from the true one;
- * null where nothing is counted. Buckets below zero, as a difference may have, count as none.
+ * The durations (ms) that so many percent of 100 do not pass, each at most a quarter away from the
+ * true one; null where nothing is counted. `percents` rise. Buckets below zero, as a difference may
+ * have, count as none.
  */
-export function percentileMs(histogram: Histogram, percent: number): number | null {
-  const counts = histogram.map((count) => Math.max(0, count));
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  if (total === 0) return null;
-  const rank = Math.max(1, Math.ceil((total * percent) / 100));
-  let below = 0;
-  for (const [bucket, count] of counts.entries()) {
-    if (below + count >= rank) {
-      const [start, end] = [bucketStartMs(bucket), bucketStartMs(bucket + 1)];
-      // As if those of a bucket were spread evenly over it.
-      return Math.floor(start + ((end - start) * (rank - below - 0.5)) / count);
+export function percentilesMs(
+  histogram: Histogram,
+  percents: readonly number[],
+): readonly (number | null)[] {
+  let total = 0;
+  for (const count of histogram) if (count > 0) total += count;
+  let [bucket, below] = [0, 0];
+  return percents.map((percent) => {
+    if (total === 0) return null;
+    const rank = Math.max(1, Math.ceil((total * percent) / 100));
+    while (below + Math.max(0, histogram[bucket] ?? 0) < rank) {
+      below += Math.max(0, histogram[bucket] ?? 0);
+      bucket += 1;
     }
-    below += count;
-  }
-  return null;
+    const [start, end] = [bucketStartMs(bucket), bucketStartMs(bucket + 1)];
+    // As if those of a bucket were spread evenly over it.
+    return Math.floor(start + ((end - start) * (rank - below - 0.5)) / (histogram[bucket] ?? 1));
+  });
 }

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { OwnRequest } from '../ledger/reads';
 import { CLOSINGS } from '../ledger/calls';
 import { nanos, ZERO_NANOS } from '../money';
-import { histogramOf, percentileMs } from './histogram';
-import { namedBySpan, regrouped, reportOf, sumsOfRequests } from './report';
+import { histogramOf, percentilesMs } from './histogram';
+import { namedBySpan, regrouped, reportOf, reportOfSome, sumsOfRequests } from './report';
 import type { Span } from './timeline';
 import { NO_TOKENS } from './tokens';
 
@@ -88,21 +88,56 @@ describe('a report of requests', () => {
     );
   });
 
-  it('names spans where groups are times, and takes times by name where there are no others', () => {
+  it('names spans where groups are times', () => {
     const figures = { requests: 1, errors: 0, counts: NO_TOKENS, costNanos: nanos(1) };
     const times = { total: histogramOf(5), firstByte: histogramOf(3) };
-    const cells = [0, 1, 2].map((span) => ({ span, name: '', figures }));
-    const spanTimes = new Map([0, 1, 2].map((span) => [span, times]));
-    const named = namedBySpan({ cells, spanTimes, nameTimes: new Map() }, (span) =>
-      span < 2 ? 'first' : 'second',
+    const sums = [0, 1, 2].map((span) => ({ span, name: '', ...figures, times }));
+    const { groups } = reportOf(
+      namedBySpan(sums, (span) => (span < 2 ? 'first' : 'second')),
+      3,
     );
-    const { groups, totals } = reportOf(named, 3);
     expect(groups.map(({ name, requests }) => [name, requests])).toEqual([
       ['first', 2],
       ['second', 1],
     ]);
-    const byName = reportOf({ ...named, spanTimes: new Map() }, 3);
-    expect(byName.totals).toEqual(totals);
-    expect(percentileMs(byName.totals.times.firstByte, 99)).toBe(3);
+    expect(percentilesMs(groups[0]?.times.firstByte ?? [], [99])).toEqual([3]);
+  });
+
+  it('knows times of every span of every name, which come to those of both', () => {
+    const counts = (times: readonly { readonly total: readonly number[] }[]) =>
+      times.flatMap(({ total }) => total).reduce((sum, count) => sum + count, 0);
+    fc.assert(
+      fc.property(requests, (list) => {
+        const sums = sumsOfRequests(list, SPANS, ({ keyId }) => keyId);
+        const { totals, series, groups } = reportOf(sums, SPANS.length);
+        const whole = counts([totals.times]);
+        expect(counts(series.map(({ times }) => times))).toBe(whole);
+        expect(counts(groups.map(({ times }) => times))).toBe(whole);
+        expect(counts(groups.flatMap(({ points }) => points.map(({ times }) => times)))).toBe(
+          whole,
+        );
+      }),
+    );
+  });
+
+  it('of some names has the others as one, and none where there are no others', () => {
+    fc.assert(
+      fc.property(requests, (list) => {
+        const sums = sumsOfRequests(list, SPANS, ({ keyId }) => keyId);
+        const named = sums.filter(({ name }) => name === 'key_1');
+        const rest = reportOf(
+          sums.filter(({ name }) => name !== 'key_1'),
+          SPANS.length,
+        );
+        const whole = reportOf(sums, SPANS.length);
+        const some = reportOfSome(sums, named, SPANS.length);
+        expect(some).toMatchObject({ totals: whole.totals, series: whole.series });
+        expect(some.groups).toEqual(whole.groups.filter(({ name }) => name === 'key_1'));
+        const [other = null] = rest.groups;
+        if (other === null) expect(some.others).toBeNull();
+        else expect({ name: other.name, ...some.others }).toEqual(other);
+        expect(reportOfSome(sums, sums, SPANS.length).others).toBeNull();
+      }),
+    );
   });
 });

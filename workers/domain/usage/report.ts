@@ -3,37 +3,38 @@
 
 import type { OwnRequest } from '../ledger/reads';
 import type { Figures, Times } from './figures';
-import { addFigures, addTimes, FINE_CLOSINGS, NO_FIGURES, noTimes } from './figures';
+import { addFigures, FINE_CLOSINGS, mapFigures, NO_FIGURES, sumTimes } from './figures';
+import type { Histogram } from './histogram';
 import { histogramOf } from './histogram';
 import type { Span } from './timeline';
 import { isWithin } from './timeline';
 
-/** Figures of one span and one name; '' where nothing is grouped. */
-export interface Cell {
+/** Figures of one span and one name; '' where nothing is grouped. Several of both add up. */
+export interface Cell extends Figures {
   /** Index of the span. */
   readonly span: number;
   readonly name: string;
-  readonly figures: Figures;
+  /** null: nobody asked. */
+  readonly times: Times | null;
 }
 
-/**
- * Times by span, by name, or both: either comes to the same whole. Where many rows are read, one of
- * them is left empty.
- */
-export interface Sums {
-  readonly cells: readonly Cell[];
-  readonly spanTimes: ReadonlyMap<number, Times>;
-  readonly nameTimes: ReadonlyMap<string, Times>;
-}
+export type Sums = readonly Cell[];
 
 export interface Told extends Figures {
   readonly times: Times;
 }
 
-export interface Group extends Told {
+export interface Point extends Told {
+  readonly span: number;
+}
+
+/** Something that figures are told of, and its spans in which there was something, oldest first. */
+export interface Part extends Told {
+  readonly points: readonly Point[];
+}
+
+export interface Group extends Part {
   readonly name: string;
-  /** Spans in which there was something, oldest first. */
-  readonly points: readonly { readonly span: number; readonly figures: Figures }[];
 }
 
 export interface Report {
@@ -42,37 +43,62 @@ export interface Report {
   readonly series: readonly Told[];
   /** The dearest first; of those alike, by name. */
   readonly groups: readonly Group[];
+  /** What is in none of the groups; null: nothing is. */
+  readonly others: Part | null;
 }
 
 /** The report of `sums` over so many spans. */
 export function reportOf(sums: Sums, spanCount: number): Report {
-  const series = Array.from({ length: spanCount }, (_, span) => ({
-    ...NO_FIGURES,
-    times: sums.spanTimes.get(span) ?? noTimes(),
-  }));
-  const groups = new Map<string, Group>();
-  let figures = NO_FIGURES;
-  for (const cell of sums.cells.toSorted((a, b) => a.span - b.span)) {
-    figures = addFigures(figures, cell.figures);
-    const point = series[cell.span];
-    if (point !== undefined) series[cell.span] = { ...point, ...addFigures(point, cell.figures) };
-    groups.set(cell.name, withCell(groups.get(cell.name), cell, sums.nameTimes));
-  }
-  const known = sums.spanTimes.size > 0 ? sums.spanTimes : sums.nameTimes;
-  const times = [...known.values()].reduce(addTimes, noTimes());
-  return { totals: { ...figures, times }, series, groups: [...groups.values()].sort(byCost) };
+  const spans = Map.groupBy(sums, ({ span }) => span);
+  const series = Array.from({ length: spanCount }, (_, span) => toldOf(spans.get(span) ?? []));
+  return { totals: toldOf(series), series, groups: groupsOf(sums), others: null };
 }
 
-function withCell(
-  group: Group | undefined,
-  { span, name, figures }: Cell,
-  nameTimes: Sums['nameTimes'],
-): Group {
-  const point = { span, figures };
-  if (group === undefined) {
-    return { ...figures, name, times: nameTimes.get(name) ?? noTimes(), points: [point] };
+/**
+ * The report of `whole`, of which `named` are the groups that are told by name: others is what is
+ * left, so that groups and others come to the same totals as the series.
+ */
+export function reportOfSome(whole: Sums, named: Sums, spanCount: number): Report {
+  const report = reportOf(whole, spanCount);
+  const taken = reportOf(named, spanCount);
+  const points = report.series
+    .map((told, span) => ({ span, ...without(told, taken.series[span] ?? toldOf([])) }))
+    .filter(isSomething);
+  const others = points.length === 0 ? null : { ...toldOf(points), points };
+  return { ...report, groups: taken.groups, others };
+}
+
+function groupsOf(sums: Sums): readonly Group[] {
+  return [...Map.groupBy(sums, ({ name }) => name)]
+    .map(([name, cells]) => {
+      const points = [...Map.groupBy(cells, ({ span }) => span)]
+        .map(([span, some]) => ({ span, ...toldOf(some) }))
+        .filter(isSomething)
+        .sort((a, b) => a.span - b.span);
+      return { name, ...toldOf(points), points };
+    })
+    .sort(byCost);
+}
+
+/** What a correction has left of an old closing is nothing. */
+function isSomething({ requests, costNanos }: Figures): boolean {
+  return requests !== 0 || costNanos !== 0;
+}
+
+function toldOf(parts: readonly (Figures & { readonly times: Times | null })[]): Told {
+  const [only] = parts;
+  if (only !== undefined && only.times !== null && parts.length === 1) {
+    const { requests, errors, counts, costNanos, times } = only;
+    return { requests, errors, counts, costNanos, times };
   }
-  return { ...group, ...addFigures(group, figures), points: [...group.points, point] };
+  const figures = parts.reduce<Figures>(addFigures, NO_FIGURES);
+  return { ...figures, times: sumTimes(parts.map(({ times }) => times)) };
+}
+
+function without(told: Told, part: Told): Told {
+  const minus = (counts: Histogram) => counts.map((count) => -count);
+  const times = { total: minus(part.times.total), firstByte: minus(part.times.firstByte) };
+  return toldOf([told, { ...mapFigures(part, (figure) => -figure), times }]);
 }
 
 function byCost(a: Group, b: Group): number {
@@ -86,24 +112,21 @@ export function sumsOfRequests(
   nameOf: (request: OwnRequest) => string,
 ): Sums {
   const cells = new Map<string, Cell>();
-  const spanTimes = new Map<number, Times>();
-  const nameTimes = new Map<string, Times>();
   for (const request of requests) {
     const { admittedAt, timings } = request;
     const span = spans.findIndex((one) => admittedAt >= one.startsAt && admittedAt < one.endsAt);
     if (span < 0 || request.closing === null) continue;
     const name = nameOf(request);
     const key = `${span} ${name}`;
-    const figures = addFigures(cells.get(key)?.figures ?? NO_FIGURES, figuresOf(request));
-    cells.set(key, { span, name, figures });
+    const before = cells.get(key);
+    const figures = addFigures(before ?? NO_FIGURES, figuresOf(request));
     const times = {
       total: histogramOf(timings?.totalMs ?? null),
       firstByte: histogramOf(timings?.firstByteMs ?? null),
     };
-    spanTimes.set(span, addTimes(spanTimes.get(span) ?? noTimes(), times));
-    nameTimes.set(name, addTimes(nameTimes.get(name) ?? noTimes(), times));
+    cells.set(key, { span, name, ...figures, times: sumTimes([before?.times ?? null, times]) });
   }
-  return { cells: [...cells.values()], spanTimes, nameTimes };
+  return [...cells.values()];
 }
 
 /**
@@ -111,34 +134,15 @@ export function sumsOfRequests(
  * times themselves, such as days.
  */
 export function namedBySpan(sums: Sums, nameOf: (span: number) => string): Sums {
-  const nameTimes = new Map<string, Times>();
-  for (const [span, times] of sums.spanTimes) {
-    const name = nameOf(span);
-    nameTimes.set(name, addTimes(nameTimes.get(name) ?? noTimes(), times));
-  }
-  return {
-    ...sums,
-    cells: sums.cells.map((cell) => ({ ...cell, name: nameOf(cell.span) })),
-    nameTimes,
-  };
+  return sums.map((cell) => ({ ...cell, name: nameOf(cell.span) }));
 }
 
-/**
- * Sums by `pieces` as sums by `spans`, each of them whole pieces; what is in none is left out.
- * Times by name do not say in which piece they were: they go.
- */
+/** Sums by `pieces` as sums by `spans`, each of them whole pieces; what is in none is left out. */
 export function regrouped(sums: Sums, pieces: readonly Span[], spans: readonly Span[]): Sums {
   const places = pieces.map((piece) => spans.findIndex((span) => isWithin(piece, span)));
-  const placeOf = (piece: number) => places[piece] ?? -1;
-  const spanTimes = new Map<number, Times>();
-  for (const [piece, times] of sums.spanTimes) {
-    const span = placeOf(piece);
-    if (span >= 0) spanTimes.set(span, addTimes(spanTimes.get(span) ?? noTimes(), times));
-  }
-  const cells = sums.cells
-    .map((cell) => ({ ...cell, span: placeOf(cell.span) }))
+  return sums
+    .map((cell) => ({ ...cell, span: places[cell.span] ?? -1 }))
     .filter(({ span }) => span >= 0);
-  return { cells, spanTimes, nameTimes: new Map() };
 }
 
 function figuresOf({ closing, counts, costNanos }: OwnRequest): Figures {

@@ -20,6 +20,8 @@ const USE_TOKENS = 10_000;
 const FETCHED_TOKENS = 100_000;
 /** More other models than this in one body are refused. */
 const MODELS_MAX = 20;
+/** More types of tools than this in one body are refused; vendors have a few dozen. */
+const TOOL_TYPES_MAX = 100;
 const WORD_BYTES_MAX = 256;
 
 const SMALL_MEDIA_BYTES = 64 * 1_024;
@@ -36,6 +38,7 @@ const FETCH_TOOL = /^web_fetch_\d|^mcp_toolset$/;
 export interface Findings {
   readonly heldIds: HeldId[];
   readonly models: string[];
+  readonly toolTypes: string[];
   cacheTtl: RequestSizes['cacheTtl'];
   serverToolUses: number;
   readonly media: { small: number; medium: number; large: number };
@@ -73,6 +76,7 @@ export function noFindings(): Findings {
   return {
     heldIds: [],
     models: [],
+    toolTypes: [],
     cacheTtl: 'none',
     serverToolUses: 0,
     media: { small: 0, medium: 0, large: 0 },
@@ -162,6 +166,7 @@ export function readTool(cursor: JsonCursor, findings: Findings): void {
   for (let key = cursor.nextKey(); key !== null; key = cursor.nextKey()) {
     if (key === 'type') {
       const type = cursor.readString(WORD_BYTES_MAX) ?? '';
+      addToolType(type, findings);
       isServerTool ||= SERVER_TOOL.test(type);
       isFetch ||= FETCH_TOOL.test(type);
     } else if (key === 'max_uses' && cursor.kind() === 'number') {
@@ -181,6 +186,13 @@ export function readTool(cursor: JsonCursor, findings: Findings): void {
   findings.serverToolUses = Math.min(findings.serverToolUses + more, SERVER_TOOL_USES_MAX);
   // An advisor answers at its own model's price, like a fallback.
   for (const model of models) addModel(model, findings);
+}
+
+function addToolType(type: string, findings: Findings): void {
+  const { toolTypes } = findings;
+  if (type === '' || toolTypes.includes(type)) return;
+  if (toolTypes.length < TOOL_TYPES_MAX) toolTypes.push(type);
+  else findings.problem ??= `tools: at most ${TOOL_TYPES_MAX} different types in one request`;
 }
 
 /** Another model that the request allows. */

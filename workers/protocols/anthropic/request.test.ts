@@ -55,6 +55,8 @@ describe('readEssentials', () => {
       geo: null,
       tier: null,
       heldIds: [],
+      fields: [],
+      toolTypes: [],
       conversation: { kind: 'prefix', ranges: [[81, 86]] },
     });
   });
@@ -79,6 +81,23 @@ describe('readEssentials', () => {
         expect(withFields(extra).model).toBe(PLAIN.model);
       }),
     );
+  });
+
+  it('names the documented optional fields and the types of tools, each once', () => {
+    const tools = [
+      { name: 'mine', input_schema: { type: 'object', tags: 1 } },
+      { type: 'custom', name: 'other', input_schema: {} },
+      { type: 'web_search_20260318', name: 'web_search' },
+      { type: 'custom', name: 'third', input_schema: {} },
+    ];
+    const found = withFields({ tools, safeguards: [], speed: null, metadata: { thread: 1 }, x: 1 });
+    expect(found.fields).toEqual(['safeguards', 'speed']);
+    expect(found.toolTypes).toEqual(['custom', 'web_search_20260318']);
+    const escaped = JSON.stringify({ ...PLAIN, tags: [] }).replace(
+      '"tags"',
+      String.raw`"t\u0061gs"`,
+    );
+    expect(essentials(escaped).fields).toEqual(['tags']);
   });
 
   it('allows a max_tokens of 0, which warms the cache', () => {
@@ -117,6 +136,12 @@ describe('readEssentials', () => {
 });
 
 describe('readEssentials refuses', () => {
+  it('tools of endless types', () => {
+    const tools = Array.from({ length: 101 }, (_, index) => ({ type: `tool_${index}`, name: 'x' }));
+    expect(refusal({ ...PLAIN, tools })).toBe('tools: at most 100 different types in one request');
+    expect(essentials({ ...PLAIN, tools: tools.slice(1) }).toolTypes).toHaveLength(100);
+  });
+
   it.each([
     ['no JSON at all', 'model=x', 'The request body is not valid JSON: expected a value at byte 0'],
     ['an empty body', '', 'The request body is not valid JSON: expected a value at byte 0'],

@@ -36,6 +36,7 @@ interface Draft extends Findings {
   readonly body: Uint8Array;
   readonly operation: AnthropicOperation;
   readonly seen: Set<string>;
+  readonly fields: Set<string>;
   model: string | null;
   maxTokens: number | null;
   /** The largest `max_tokens` that a fallback sets for itself. */
@@ -76,9 +77,31 @@ const READERS: Readonly<Record<string, Reader>> = {
   previous_response_id: heldUnder('id', 'previous_response_id'),
 };
 
+/** Fields that only some upstreams take: that they are there matters, not what is in them. */
+const OPTIONAL_FIELDS = new Set([
+  'billing_policy',
+  'cache_control',
+  'compaction',
+  'container',
+  'context_management',
+  'diagnostics',
+  'fallback_credit_token',
+  'fallbacks',
+  'inference_geo',
+  'mcp_servers',
+  'output_config',
+  'safeguards',
+  'service_tier',
+  'speed',
+  'tags',
+  'thread',
+  'user_profile_id',
+]);
+
 const KEYS = knownKeys([
   ...new Set([
     ...Object.keys(READERS),
+    ...OPTIONAL_FIELDS,
     ...WALKED_KEYS,
     'id',
     'previous_message_id',
@@ -118,6 +141,7 @@ function newDraft(body: Uint8Array, operation: AnthropicOperation): Draft {
     body,
     operation,
     seen: new Set(),
+    fields: new Set(),
     model: null,
     maxTokens: null,
     fallbackMaxTokens: 0,
@@ -135,6 +159,7 @@ function newDraft(body: Uint8Array, operation: AnthropicOperation): Draft {
 
 function readFields(cursor: JsonCursor, draft: Draft): void {
   for (let key = cursor.nextKey(); key !== null; key = cursor.nextKey()) {
+    if (OPTIONAL_FIELDS.has(key)) draft.fields.add(key);
     const reader = Object.hasOwn(READERS, key) ? READERS[key] : undefined;
     if (reader === undefined) {
       walkField(key, cursor, draft);
@@ -170,6 +195,8 @@ function essentialsOf(draft: Draft): Result<Essentials, RelayError> {
     geo: draft.geo,
     tier: draft.tier,
     heldIds: draft.heldIds,
+    fields: [...draft.fields],
+    toolTypes: draft.toolTypes,
     conversation: conversationOf({ session, thread, system, firstUser: firstUser ?? [] }),
   });
 }
