@@ -3,7 +3,7 @@
 
 import { createExecutionContext, waitOnExecutionContext } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Somebody } from '../../tests/workerd/control-world';
 import {
   codeOf,
@@ -13,11 +13,13 @@ import {
   ORIGIN,
   read,
 } from '../../tests/workerd/control-world';
+import { skipLongWaits } from '../../tests/workerd/relayed';
 import { app } from '../app';
 import type { KeyId } from '../domain/ids';
 import { nanosFromDollars } from '../domain/money';
 import { ledgerOf } from '../platform/objects';
 
+beforeEach(skipLongWaits);
 afterEach(() => {
   vi.restoreAllMocks();
 });

@@ -6,7 +6,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { inDatabase } from '../../tests/workerd/drained';
 import { useFakeDate } from '../../tests/workerd/fake-date';
 import { alarm } from '../../tests/workerd/flushing';
-import { relayedWallet } from '../../tests/workerd/relayed';
+import { relayedWallet, skipLongWaits } from '../../tests/workerd/relayed';
 import { nanosFromDollars } from '../domain/money';
 import { relay } from './relay';
 
@@ -30,6 +30,7 @@ const BODY = JSON.stringify({
 describe('the ids that Claude Code sends', () => {
   it('stand in the line of the request log, cut to what a row can carry', async () => {
     const refusal = { type: 'error', error: { type: 'invalid_request_error', message: 'no' } };
+    skipLongWaits();
     vi.spyOn(globalThis, 'fetch').mockImplementation(async () =>
       Response.json(refusal, { status: 400 }),
     );
