@@ -2,6 +2,7 @@
 // can still be replaced by another account's. Pings are no content; they may leave by themselves.
 // From the first other event on nothing is held.
 
+import { fieldOf, jsonOf, textOf } from '../domain/json';
 import { statusOfErrorType } from '../domain/scheduling/failure';
 import { SECOND_MS } from '../domain/time';
 import { concatBytes } from '../platform/bytes';
@@ -185,20 +186,4 @@ function errorOf(data: string): EventError {
 export function errorFactsOf(body: Uint8Array): Pick<EventError, 'type' | 'code' | 'message'> {
   const { type, code, message } = errorOf(new TextDecoder().decode(body));
   return { type, code, message };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
-}
-
-function textOf(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
 }

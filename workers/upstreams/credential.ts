@@ -2,6 +2,7 @@
 // with `type` what it is. It checks the form alone; whether the vendor takes it shows in a call. No
 // credential names the address that it is sent to.
 
+import { jsonOf } from '../domain/json';
 import * as z from 'zod/mini';
 import type { Result } from '../domain/result';
 import { fail, ok } from '../domain/result';
@@ -162,14 +163,6 @@ const NAMES: Readonly<Record<'key' | JsonType, string>> = {
 
 function namesOf(forms: readonly ('key' | JsonType)[]): string {
   return forms.map((form) => NAMES[form]).join(' or ');
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 function typeOf(json: unknown): unknown {

@@ -2,6 +2,7 @@
 // account or credential say; while developing, an account on a loopback has its token host there
 // too. So no credential is ever sent where somebody else's word points.
 
+import { jsonOf } from '../domain/json';
 import * as z from 'zod/mini';
 import { fail, ok } from '../domain/result';
 import type { SnapshotAccount } from '../domain/snapshot';
@@ -81,12 +82,4 @@ function refusal(status: number, text: string): PrepareFailure {
   const said = word.success ? `: ${word.data.error}` : '';
   const why = isRefused ? 'token-refused' : 'token-unreachable';
   return { why, detail: `the token host answered ${status}${said}` };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -3,6 +3,7 @@
 // kept, because clients recover by its wording (reference: gateway contract §3). What a refusal
 // means for the account is not decided here.
 
+import { fieldOf, jsonOf } from '../domain/json';
 import { answeredHeaders } from './headers';
 import { textWithin } from './body-text';
 
@@ -169,16 +170,4 @@ function wordsOf(text: string): Words {
   const message = own.startsWith(WRAPPING) ? own.slice(WRAPPING.length) : own;
   const exception = fieldOf(json, '__type');
   return { message, isAnthropics, exception: typeof exception === 'string' ? exception : '' };
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

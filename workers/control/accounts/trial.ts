@@ -1,6 +1,7 @@
 // The smallest real call with an account (upstreams/trial.ts), and all that an admin may learn from
 // it. The credential is in the call and in nothing that is answered.
 
+import { fieldOf, jsonOf } from '../../domain/json';
 import type { Trial } from '../contract/accounts';
 import type { Call } from '../visit';
 import { redacted } from './redact';
@@ -123,16 +124,4 @@ function errorOf(text: string, safe: (value: string | null) => string | null): T
   const [type, message] = [fieldOf(error, 'type'), fieldOf(error, 'message')];
   if (typeof message !== 'string') return { type: null, message: text === '' ? null : safe(text) };
   return { type: typeof type === 'string' ? safe(type) : null, message: safe(message) };
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -8,7 +8,7 @@ import { MINUTE_MS } from '../time';
 import type { Histogram } from '../usage/histogram';
 import { addHistograms, histogramOf } from '../usage/histogram';
 import type { TokenCounts } from '../usage/tokens';
-import { NO_TOKENS, totalCounts } from '../usage/tokens';
+import { mapCounts, NO_TOKENS, totalCounts } from '../usage/tokens';
 import type { Closing } from './calls';
 import type { Correction, RequestRow } from './row';
 
@@ -117,20 +117,6 @@ function added(a: RollupDelta, b: RollupDelta): RollupDelta {
     costNanos: addNanos(a.costNanos, b.costNanos),
     total: addHistograms(a.total, b.total),
     firstByte: addHistograms(a.firstByte, b.firstByte),
-  };
-}
-
-function mapCounts(
-  counts: TokenCounts,
-  change: (count: number, name: keyof TokenCounts) => number,
-): TokenCounts {
-  return {
-    input: change(counts.input, 'input'),
-    cacheWrite5m: change(counts.cacheWrite5m, 'cacheWrite5m'),
-    cacheWrite1h: change(counts.cacheWrite1h, 'cacheWrite1h'),
-    cacheRead: change(counts.cacheRead, 'cacheRead'),
-    output: change(counts.output, 'output'),
-    webSearches: change(counts.webSearches, 'webSearches'),
   };
 }
 

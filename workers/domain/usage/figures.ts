@@ -7,7 +7,7 @@ import { addNanos, nanos, ZERO_NANOS } from '../money';
 import type { Histogram } from './histogram';
 import { sumHistograms } from './histogram';
 import type { TokenCounts } from './tokens';
-import { NO_TOKENS } from './tokens';
+import { mapCounts, NO_TOKENS } from './tokens';
 
 /** Of requests that are over, each dated by its admit. */
 export interface Figures {
@@ -54,20 +54,6 @@ export function mapFigures(
     errors: change(errors),
     counts: mapCounts(counts, change),
     costNanos: nanos(change(costNanos)),
-  };
-}
-
-function mapCounts(
-  counts: TokenCounts,
-  change: (count: number, name: keyof TokenCounts) => number,
-): TokenCounts {
-  return {
-    input: change(counts.input, 'input'),
-    cacheWrite5m: change(counts.cacheWrite5m, 'cacheWrite5m'),
-    cacheWrite1h: change(counts.cacheWrite1h, 'cacheWrite1h'),
-    cacheRead: change(counts.cacheRead, 'cacheRead'),
-    output: change(counts.output, 'output'),
-    webSearches: change(counts.webSearches, 'webSearches'),
   };
 }
 

@@ -68,3 +68,18 @@ export function totalCounts(usage: Usage): TokenCounts {
   }
   return total;
 }
+
+/** `counts` with each of them changed by its name. */
+export function mapCounts(
+  counts: TokenCounts,
+  change: (count: number, name: keyof TokenCounts) => number,
+): TokenCounts {
+  return {
+    input: change(counts.input, 'input'),
+    cacheWrite5m: change(counts.cacheWrite5m, 'cacheWrite5m'),
+    cacheWrite1h: change(counts.cacheWrite1h, 'cacheWrite1h'),
+    cacheRead: change(counts.cacheRead, 'cacheRead'),
+    output: change(counts.output, 'output'),
+    webSearches: change(counts.webSearches, 'webSearches'),
+  };
+}
